@@ -1,0 +1,6 @@
+"""Store records in, groups out: sequences, clusters, names and exact duplicates.
+
+Modules that the daemon may import: `settings`, `space`, `client`, `build`, `assign`, `stability`, `naming`, `words`,
+`sequences`, `cameras`, `duplicates`. Those of the clustering process, which need scikit-learn, UMAP and HDBSCAN:
+`child`, `clusters`, `partition`, `reduce`, `by_name`.
+"""

@@ -1,0 +1,472 @@
+"""The whole: builds the parts, starts them in order, stops them in reverse, and answers for them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from mediad.catalog.interval import Interval
+from mediad.catalog.metadata import Facts
+from mediad.catalog.publish import Publisher
+from mediad.catalog.status import write_status
+from mediad.catalog.text import path_text
+from mediad.config.load import load
+from mediad.config.locations import Locations, ensure
+from mediad.config.problems import ConfigError
+from mediad.config.settings import Settings
+from mediad.config.watch import ConfigFile
+from mediad.engine import options
+from mediad.engine.library import Library
+from mediad.engine.status import Progress, facts_of, live_status
+from mediad.engine.volumes import match_volumes
+from mediad.events import Event, Events, Subscription
+from mediad.ingest.job import Ended, Job
+from mediad.ingest.pipeline import Callbacks, Pipeline
+from mediad.ingest.previews import Previews
+from mediad.ingest.stages import Context
+from mediad.model import ContentId, EncoderInfo, Volume, VolumeId
+from mediad.store import Store
+from mediad.supervisor import Supervisor
+from mediad.volume.mounts import is_remote, mount_of
+from mediad.watcher import Watcher
+from mediad.workers import upkeep
+from mediad.workers.clusters import ClusterKeeper
+from mediad.workers.groups import GroupWorker
+from mediad.workers.publisher import PublishWorker
+from mediad.workers.sequences import SequenceKeeper
+from mediad.workers.volume import Surroundings, VolumeWorker
+
+log = structlog.get_logger()
+
+_TICK = 2.0
+_HOUR = 3600.0
+_INDEX_IDLE = 300.0
+_POLL = 0.02
+
+
+class EngineError(Exception):
+    """Something that a person asked for cannot be done; the message says what to do."""
+
+
+class Engine(Library):
+    """The running daemon. `config_file` None: the settings stay as they are (volumes named on the command line)."""
+
+    def __init__(self, locations: Locations, settings: Settings, config_file: Path | None = None) -> None:
+        ensure(locations)
+        self._previews = Previews(locations.catalog / "previews")
+        store = Store(options.store_directory(locations.state))
+        super().__init__(locations, settings, store=store)
+        self.started = time.time()
+        self.page: str | None = None
+        self.events = Events()
+        self.config_problems: list[str] = []
+        self._config = _config_file(config_file, locations) if config_file else None
+        self._workers: dict[VolumeId, VolumeWorker] = {}
+        self._reloading = threading.Lock()
+        self._stopping = threading.Event()
+        self._encoder_ready = threading.Event()
+        self._supervisor = Supervisor()
+        self._scheduler = BackgroundScheduler(
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        )
+        self.progress = Progress()
+        self._build(settings)
+
+    # -- composition
+
+    def _build(self, settings: Settings) -> None:
+        locations, store = self.locations, self.store
+        limits = settings.limits
+        self._publisher = PublishWorker(
+            Publisher(store, locations.catalog, changes_max_bytes=settings.catalog.changes_max_mb * 1_000_000),
+            Interval(settings.catalog.min_interval, settings.catalog.max_interval),
+            self._facts,
+            self._published,
+            self._supervisor.beat,
+        )
+        previews = settings.previews
+        self._sequence_decoder = options.make_decoder(settings)
+        self._clusters = ClusterKeeper(
+            store, options.cluster_settings(settings), by_name=settings.clustering.by_name, nice=limits.nice
+        )
+        self._groups = GroupWorker(
+            store,
+            SequenceKeeper(
+                store,
+                self._previews,
+                self._sequence_decoder,
+                gif_size=previews.gif_size,
+                gif_frames=previews.gif_frames if previews.gif else 0,
+            ),
+            self._clusters,
+            settings,
+            serving=lambda: self._spaces.serving,
+            ingest_busy=self._ingesting,
+            changed=self._publisher.changed,
+            beat=self._supervisor.beat,
+        )
+        self._pipeline = Pipeline(
+            Context(
+                store,
+                self._previews,
+                self._root_of,
+                lambda: self._spaces.filling,
+                options.decode_spec(settings),
+                self._follows,
+                limits.attempts,
+            ),
+            lambda: options.make_decoder(settings),
+            self._spaces.encode_images,
+            options.readers(settings),
+            Callbacks(self._recorded, self._ended, self._beat),
+        )
+        schedule = settings.schedule
+        self._watcher = Watcher(
+            self._hint,
+            closed=self._closed,
+            overflow=self._overflow,
+            poll_min=schedule.poll_min,
+            poll_max=schedule.poll_max,
+        )
+
+    def _root_of(self, volume: VolumeId) -> bytes | None:
+        worker = self._workers.get(volume)
+        return worker.root if worker else None
+
+    def _follows(self, volume: VolumeId) -> bool:
+        worker = self._workers.get(volume)
+        return worker is not None and worker.settings.follow_symlinks
+
+    def _beat(self, name: str) -> None:
+        if name == "recorder":
+            self._supervisor.beat(name)
+
+    # -- life
+
+    def start(self) -> None:
+        """Start everything; returns while the first scans are under way."""
+        self._supervisor.start("publisher", self._publisher.run, self._publisher.stop, vital=True)
+        self._supervisor.start("groups", self._groups.run, self._groups.stop, vital=True)
+        self._supervisor.start("encoder", self._prepare_encoder, lambda: None)
+        self._take_volumes(self.settings)
+        add = self._scheduler.add_job
+        add(self._tick, "interval", seconds=_TICK)
+        add(self._hourly, "interval", seconds=_HOUR)
+        add(self._retry_encoder, "interval", seconds=self.settings.schedule.encoder_retry)
+        add(self._groups.recluster_if_changed, "interval", seconds=self.settings.schedule.recluster_interval)
+        self._scheduler.start()
+        if self._config is not None:
+            self._config.load()
+            self._config.start(self._config_changed)
+        log.info("mediad is running", state=str(self.locations.state), catalog=str(self.locations.catalog))
+
+    def stop(self) -> None:
+        """Stop in reverse; everything acknowledged is durable, everything under way is done again next time."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        if self._config is not None:
+            self._config.stop()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        self._watcher.stop()
+        self._spaces.stop()
+        if self._encoder_ready.is_set():
+            self._pipeline.stop()
+        self._supervisor.stop_all()
+        self._search.save(self._publisher.generation)
+        self.close()
+        log.info("mediad has stopped")
+
+    def wait(self) -> None:
+        """Until `stop` is called from elsewhere."""
+        self._stopping.wait()
+
+    def stuck(self) -> list[str]:
+        """Vital loops that show no sign of life; while there are any, the service manager should not be assured."""
+        return self._supervisor.stuck()
+
+    # -- encoder
+
+    def _prepare_encoder(self) -> None:
+        self._spaces.configure(self.settings.encoder)
+        self._pipeline.embed_later(self._spaces.lacking())
+        if not self._encoder_ready.is_set() and not self._stopping.is_set():
+            self._pipeline.start()
+            self._encoder_ready.set()
+        self._publisher.changed()
+
+    def _retry_encoder(self) -> None:
+        if self._spaces.problem and not self._stopping.is_set():
+            self._change_encoder(self.settings.encoder)
+
+    def _change_encoder(self, setting: str) -> None:
+        if self._spaces.configure(setting):
+            self._pipeline.forget_unembedded()
+            self._pipeline.embed_later(self._spaces.lacking())
+        self._publisher.changed()
+
+    # -- volumes
+
+    def _take_volumes(self, settings: Settings) -> None:
+        """Start a loop for each configured volume, stop those of volumes that are no longer."""
+        wanted = {str(volume.path): volume for volume in settings.volumes}
+        for worker in list(self._workers.values()):
+            if wanted.get(worker.volume.path) != worker.settings:
+                self._drop_worker(worker)
+        for volume, chosen in match_volumes(self.store, settings):
+            if volume.id not in self._workers:
+                self._add_worker(volume, VolumeWorker(volume, chosen, self._surroundings(settings)))
+        self._publisher.changed()
+
+    def _surroundings(self, settings: Settings) -> Surroundings:
+        return Surroundings(
+            store=self.store,
+            settings=settings,
+            work_added=self._work_added,
+            changed=self._publisher.changed,
+            unsettled=lambda: set().union(*(worker.unsettled() for worker in list(self._workers.values()))),
+            scanned=self._watcher.report_cost,
+        )
+
+    def _add_worker(self, volume: Volume, worker: VolumeWorker) -> None:
+        self._workers[volume.id] = worker
+        self._supervisor.start(worker.name, worker.run, worker.stop)
+        mount = mount_of(volume.path)
+        remote = mount is not None and is_remote(mount.fstype)
+        self._watcher.add(volume.id, volume.path, worker.rules, poll=worker.settings.poll, remote=remote)
+
+    def _drop_worker(self, worker: VolumeWorker) -> None:
+        self._watcher.remove(worker.volume.id)
+        self._supervisor.stop(worker.name)
+        del self._workers[worker.volume.id]
+
+    def _hint(self, volume: str, directory: bytes, recursive: bool) -> None:
+        worker = self._workers.get(VolumeId(volume))
+        if worker is not None:
+            worker.hint(directory, recursive)
+
+    def _closed(self, volume: str, relpath: bytes) -> None:
+        worker = self._workers.get(VolumeId(volume))
+        if worker is not None:
+            worker.closed(relpath)
+
+    def _overflow(self, _volume: str) -> None:
+        with self.store.write() as tx:
+            tx.meta.count("overflows")
+        self._publisher.changed()
+
+    # -- what the parts tell
+
+    def _work_added(self) -> None:
+        self._pipeline.wake()
+        self._publisher.changed()
+
+    def _recorded(self, jobs: list[Job]) -> None:
+        embedded = [job for job in jobs if job.vectors is not None and job.encoder is not None]
+        self._index(self._spaces.serving, embedded)
+        self.progress.add(sum(job.item is not None for job in jobs))
+        self._groups.wake()
+        self._publisher.changed()
+
+    def _index(self, serving: EncoderInfo | None, jobs: list[Job]) -> None:
+        pairs: list[tuple[ContentId, Any]] = [
+            (job.content_id, job.vectors[0])
+            for job in jobs
+            if serving and job.encoder and job.encoder.id == serving.id and job.content_id and job.vectors is not None
+        ]
+        if serving is not None and pairs:
+            self._search.add(serving, [content_id for content_id, _ in pairs], np.stack([v for _, v in pairs]))
+
+    def _ended(self, job: Job, ended: Ended) -> None:
+        log.info("file not taken in", path=os.fsdecode(job.path), reason=ended.why, retry=ended.retry_after)
+        self.progress.add(1)
+        if job.file is not None and ended.retry_after is None:
+            self._hint(job.file.volume, os.path.dirname(job.file.relpath), False)
+        self._publisher.changed()
+
+    def _published(self, generation: int) -> None:
+        write_status(self.locations.catalog, self.status())
+        self.events.publish(Event("published", {"generation": generation}))
+
+    # -- by the clock
+
+    def _tick(self) -> None:
+        schedule = self.settings.schedule
+        self._spaces.stop_idle(schedule.encoder_idle)
+        self._pipeline.stop_idle(schedule.decoder_idle)
+        for decoder in (self._sequence_decoder, self._query_decoder):
+            if decoder.idle_seconds > schedule.decoder_idle:
+                decoder.stop()
+        self._search.give_back(_INDEX_IDLE, self._publisher.generation)
+        changing = self._spaces.filling != self._spaces.serving
+        if changing and not self._ingesting() and not self._spaces.lacking() and self._spaces.complete():
+            self._groups.recluster()
+        if self.progress.moved():
+            self.events.publish(Event("progress", self.status()))
+
+    def _hourly(self) -> None:
+        upkeep.expire(self.store, self.settings.schedule.retention, self._search.remove)
+        upkeep.collect_previews(self.store, self._previews)
+        self._search.save(self._publisher.generation)
+
+    # -- configuration
+
+    def reload(self) -> None:
+        """Read the configuration file now (SIGHUP)."""
+        if self._config is not None:
+            self._config.reload()
+
+    def _config_changed(self, result: Settings | ConfigError) -> None:
+        with self._reloading:
+            if isinstance(result, ConfigError):
+                self.config_problems = [str(problem) for problem in result.problems]
+                log.error("the configuration is invalid; the old one stays in force", problems=self.config_problems)
+            else:
+                self.config_problems = []
+                self._apply(result)
+            self._publisher.changed()
+
+    def _apply(self, settings: Settings) -> None:
+        before, self.settings = self.settings, settings
+        self._take_volumes(settings)
+        if settings.encoder != before.encoder:
+            self._change_encoder(settings.encoder)
+        if self._clusters.configure(options.cluster_settings(settings), by_name=settings.clustering.by_name):
+            self._groups.recluster()
+        restart = [
+            name
+            for name in ("limits", "previews", "catalog", "http")
+            if getattr(settings, name) != getattr(before, name)
+        ]
+        if restart:
+            log.warning("these settings take effect at the next start", tables=restart)
+        log.info("configuration taken over", volumes=[volume.name for volume in settings.volumes])
+
+    # -- asked from outside
+
+    def sync(self, path: Path | None = None, *, clusters: bool = False, timeout: float | None = None) -> int:
+        """Scan now, wait until all that is on disk now is in the catalog; its generation.
+
+        Raises:
+            EngineError: the path is on no volume.
+            TimeoutError: it took longer than `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout if timeout is not None else float("inf")
+        workers, directory = self._concerned(path)
+        for ticket in [worker.request(directory) for worker in workers]:
+            if not ticket.done.wait(None if timeout is None else max(0.0, deadline - time.monotonic())):
+                raise TimeoutError(f"not in step with the disk within {timeout:g} s")
+        self._until(lambda: not any(worker.busy() for worker in workers) and not self._ingesting(), deadline)
+        self._until(lambda: not self._groups.busy(clusters=clusters), deadline)
+        return self._publisher.flush()
+
+    def _ingesting(self) -> bool:
+        return not self._encoder_ready.is_set() or self._pipeline.busy()
+
+    def _until(self, done: Callable[[], bool], deadline: float) -> None:
+        while not done():
+            if time.monotonic() > deadline:
+                raise TimeoutError("not in step with the disk in time; `mediad status` tells what is pending")
+            if self._stopping.wait(_POLL):
+                raise EngineError("mediad is stopping")
+
+    def _concerned(self, path: Path | None) -> tuple[list[VolumeWorker], bytes]:
+        if path is None:
+            return list(self._workers.values()), b""
+        real = os.path.abspath(path)
+        for worker in self._workers.values():
+            root = worker.volume.path
+            if real == root or real.startswith(root.rstrip("/") + "/"):
+                below = os.path.relpath(real, root)
+                directory = below if os.path.isdir(real) else os.path.dirname(below)
+                return [worker], b"" if directory in ("", ".") else os.fsencode(directory)
+        raise EngineError(f"{path} is on no volume of mediad: `mediad volumes list` names them")
+
+    def recluster(self) -> None:
+        """Cluster everything anew, in the background."""
+        self._groups.recluster()
+
+    def rename_cluster(self, cluster_id: str, name: str | None) -> None:
+        """Give a cluster a name that stays with it; None takes it back.
+
+        Raises:
+            KeyError: there is no such cluster.
+        """
+        self._groups.rename(cluster_id, name)
+
+    def retry_quarantined(self) -> int:
+        """Forget the attempts of quarantined files and queue them again; how many."""
+        count = 0
+        with self.store.write() as tx:
+            for attempt in list(tx.attempts.quarantined()):
+                tx.attempts.clear(attempt.content_id, attempt.decoder)
+                for file in list(tx.files.of(attempt.content_id)):
+                    if not file.missing:
+                        tx.work.again(tx.files, file)
+                        count += 1
+        self._work_added()
+        return count
+
+    def subscribe(self) -> Subscription:
+        return self.events.subscribe()
+
+    # -- what status tells
+
+    def status(self) -> dict[str, Any]:
+        return live_status(self)
+
+    def activity(self) -> str:
+        """One word: "starting", "scanning", "indexing", "clustering", "idle", "stopping"."""
+        if self._stopping.is_set():
+            return "stopping"
+        if not self._encoder_ready.is_set():
+            return "starting"
+        if any(worker.scanning for worker in self._workers.values()):
+            return "scanning"
+        if self._pipeline.busy():
+            return "indexing"
+        return "clustering" if self._groups.clustering else "idle"
+
+    def pending(self) -> tuple[int, int]:
+        """(files to read, assets to embed)."""
+        return self._pipeline.pending()
+
+    def watching(self, volume: str) -> dict[str, Any]:
+        """How a volume is watched, and what in it cannot be read."""
+        worker = self._workers.get(VolumeId(volume))
+        problems = dict(worker.problems) if worker else {}
+        unreadable = [{"path": path_text(path), "reason": str(error)} for path, error in problems.items()]
+        try:
+            watch, reason = self._watcher.mode(volume), self._watcher.reason(volume)
+        except KeyError:  # it is being added or removed
+            watch, reason = None, ""
+        return {"watch": watch, "watch_reason": reason or None, "unreadable": unreadable}
+
+    def encoder_problem(self) -> str | None:
+        return self._spaces.problem
+
+    def filling(self) -> str | None:
+        """The encoder that is being filled beside the one that serves, if any."""
+        filling, serving = self._spaces.filling, self._spaces.serving
+        return filling.id if filling is not None and filling != serving else None
+
+    def failures(self) -> dict[str, str]:
+        """Loops that failed, and why."""
+        return self._supervisor.failures
+
+    def _facts(self) -> tuple[list[Volume], Facts]:
+        volumes = [worker.volume for worker in self._workers.values()]
+        return volumes, facts_of(self.status(), self._spaces.serving, self._clusters.timing())
+
+
+def _config_file(path: Path, locations: Locations) -> ConfigFile:
+    return ConfigFile(path, lambda: load(path, locations=locations))

@@ -1,0 +1,198 @@
+"""What is known, read from the store: the same answers whether a daemon runs or not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from mediad.catalog.build import SECTIONS, Writer
+from mediad.catalog.changes import Feed
+from mediad.catalog.index import Index, read_index
+from mediad.catalog.placing import place
+from mediad.config.locations import Locations
+from mediad.config.settings import Settings
+from mediad.encoders.client import Encoder
+from mediad.engine import options
+from mediad.engine.search import Search
+from mediad.engine.status import stored_status
+from mediad.ingest.spaces import Spaces
+from mediad.model import ContentId, EncoderInfo, File, Volume
+from mediad.store import Store, Transaction
+
+Found = list[dict[str, Any]]
+
+
+class Library:
+    """Questions and answers. Opens the store read-only unless it is given one; use it as a context manager.
+
+    Raises:
+        FileNotFoundError: no daemon has ever run with this state directory.
+    """
+
+    def __init__(self, locations: Locations, settings: Settings, *, store: Store | None = None) -> None:
+        self.locations = locations
+        self.settings = settings
+        self.store = store or Store(options.store_directory(locations.state), readonly=True)
+        self._spaces = Spaces(
+            self.store,
+            lambda spec: Encoder(spec, locations.weights, locations.state, nice=settings.limits.nice),
+            locations.weights,
+        )
+        self._search = Search(self.store, locations.state / "index", persist=not self.store.readonly)
+        self._query_decoder = options.make_decoder(settings)
+
+    def close(self) -> None:
+        self._query_decoder.stop()
+        self._spaces.stop()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- facts
+
+    def status(self) -> dict[str, Any]:
+        """See `status.stored_status`."""
+        return stored_status(self)
+
+    def volumes(self) -> Found:
+        """The volumes and their states."""
+        volumes: Found = self.status()["volumes"]
+        return volumes
+
+    def section(self, name: str) -> Iterator[bytes]:
+        """A section of the catalog (one of `catalog.build.SECTIONS`) as JSON, in pieces.
+
+        Raises:
+            KeyError: there is no such section.
+        """
+        if name not in SECTIONS:
+            raise KeyError(name)
+        with self.store.read() as tx:
+            volumes = list(tx.volumes)
+            index = read_index(tx, {bytes.fromhex(volume.id) for volume in volumes})
+            yield from Writer(tx, index, volumes).section(name, place(tx, index))
+
+    def entries(self, name: str) -> Found:
+        """The same as Python objects."""
+        entries: Found = orjson.loads(b"".join(self.section(name)))
+        return entries
+
+    def file(self, file_id: str) -> dict[str, Any] | None:
+        """A file as in the catalog; None for an id that is not known."""
+        with self.store.read() as tx:
+            file = _by_id(tx, file_id)
+            return _render(tx, file) if file is not None else None
+
+    def original(self, file_id: str) -> Path | None:
+        """Where the file itself is; None for an id that is not known. It may be away."""
+        with self.store.read() as tx:
+            file = _by_id(tx, file_id)
+            volume = tx.volumes.get(file.volume) if file is not None else None
+            if file is None or volume is None or file.missing:
+                return None
+            return Path(os.fsdecode(os.path.join(os.fsencode(volume.path), file.relpath)))
+
+    def preview(self, name: str) -> Path | None:
+        """The file of a preview; None for a name that is none (or that leads out of the directory)."""
+        directory = self.locations.catalog / "previews"
+        folder, _, leaf = name.partition("/")
+        plain = folder.isalnum() and leaf and "/" not in leaf and not leaf.startswith(".")
+        path = directory / folder / leaf
+        return path if plain and path.is_file() else None
+
+    def changes(self, after: int, limit: int) -> Found:
+        """Lines of the change feed with a greater `seq`, at most `limit`, oldest first."""
+        lines: Found = []
+        for line in Feed(self.locations.catalog).read(after):
+            lines.append(line)
+            if len(lines) >= limit:
+                break
+        return lines
+
+    # -- search
+
+    def search_text(self, text: str, count: int) -> Found:
+        """Files that show what `text` says, best first: [{"score", "file"}].
+
+        Raises:
+            TextUnsupported: the encoder in use knows no text.
+            EncoderError: no encoder is ready.
+        """
+        return self._nearest(self._spaces.encode_text(text), count)
+
+    def search_image(self, path: Path, count: int) -> Found:
+        """Files that look like the picture at `path`, which may be anywhere.
+
+        Raises:
+            OSError, Undecodable: it cannot be read.
+        """
+        inputs = self._query_decoder.decode_query(os.fsencode(path), self._serving().input)
+        return self._nearest(self._spaces.encode_query_images(inputs)[0], count)
+
+    def similar(self, what: str, count: int) -> Found:
+        """Files like a known one (a file id, or the path of a file on a volume), without itself.
+
+        Raises:
+            KeyError: it is not known, or has no embedding yet.
+        """
+        with self.store.read() as tx:
+            file = _by_id(tx, what) or _by_path(tx, what)
+            content_id = file.content_id if file is not None else None
+            vector = tx.vectors.get(self._serving().id, content_id) if content_id is not None else None
+        if vector is None or content_id is None:
+            raise KeyError(f"{what} is not known, or not embedded yet; `mediad sync` waits until it is")
+        return self._nearest(vector, count, without=content_id)
+
+    def _serving(self) -> EncoderInfo:
+        return self._spaces.serving_or_raise()
+
+    def _nearest(self, vector: npt.NDArray[np.float32], count: int, without: ContentId | None = None) -> Found:
+        found = self._search.nearest(self._serving(), vector, count + (without is not None))
+        results: Found = []
+        with self.store.read() as tx:
+            for content_id, score in found:
+                file = _shown(tx, content_id)
+                if content_id != without and file is not None:
+                    results.append({"score": round(score, 4), "file": _render(tx, file)})
+        return results[:count]
+
+
+def _by_id(tx: Transaction, file_id: str) -> File | None:
+    try:
+        return tx.files.by_id(file_id)
+    except ValueError:
+        return None
+
+
+def _by_path(tx: Transaction, path: str) -> File | None:
+    raw = os.fsencode(os.path.abspath(path))
+    for volume in tx.volumes:
+        root = os.fsencode(volume.path).rstrip(b"/") + b"/"
+        if raw.startswith(root):
+            return tx.files.get(volume.id, raw[len(root) :])
+    return None
+
+
+def _shown(tx: Transaction, content_id: ContentId) -> File | None:
+    """The file that stands for a content: the first that is not missing."""
+    return next((file for file in tx.files.of(content_id) if not file.missing), None)
+
+
+def _render(tx: Transaction, file: File) -> dict[str, Any]:
+    key = tx.files.key(file.volume, file.relpath)
+    fragment = tx.raw.get("fragments", key) if key is not None else None
+    volumes: list[Volume] = list(tx.volumes)
+    if key is None or fragment is None:
+        return {"id": file.id, "filepath": os.fsdecode(file.relpath)}
+    rendered: dict[str, Any] = orjson.loads(Writer(tx, Index(), volumes).file(key, fragment))
+    return rendered

@@ -1,0 +1,169 @@
+"""The first stage: what is in a directory against what the store knows of it. Only this decides what is missing.
+
+A scan finds three things: files that must be read (new, or with another stat), files that are back unchanged, and
+files that are gone. The gone ones are only candidates: the volume's worker looks at each again before it is said to
+be missing (`confirm_missing`), so that a rename is not told as a loss and a find.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mediad.model import ChangeType, File, Stat, VolumeId
+from mediad.store import Transaction
+from mediad.store.work import WorkItem
+
+
+@dataclass(slots=True)
+class Difference:
+    """What one directory's listing says against the store. Names are relative paths below the volume's root."""
+
+    new: list[tuple[bytes, Stat]] = field(default_factory=list)
+    changed: list[tuple[File, Stat]] = field(default_factory=list)
+    back: list[File] = field(default_factory=list)
+    gone: list[File] = field(default_factory=list)
+    gone_directories: list[bytes] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.changed or self.back or self.gone or self.gone_directories)
+
+
+def compare(
+    tx: Transaction,
+    volume: VolumeId,
+    directory: bytes,
+    listed: Sequence[tuple[bytes, Stat]],
+    subdirectories: Iterable[bytes],
+) -> Difference:
+    """Merge a listing (files by name, both in byte order) with the store's record of the directory."""
+    found = Difference()
+    known = {file.relpath: file for file in tx.files.in_directory(volume, directory)}
+    prefix = directory + b"/" if directory else b""
+    for name, stat in listed:
+        relpath = prefix + name
+        file = known.pop(relpath, None)
+        if file is None:
+            found.new.append((relpath, stat))
+        elif file.stat != stat or (file.content_id is None and not _queued(tx, file)):
+            found.changed.append((file, stat))
+        elif file.missing:
+            found.back.append(file)
+    found.gone = [file for file in known.values() if not file.missing]
+    present = set(subdirectories)
+    found.gone_directories = [
+        prefix + name for name in tx.files.subdirectories(volume, directory) if name not in present
+    ]
+    return found
+
+
+def _queued(tx: Transaction, file: File) -> bool:
+    key = tx.files.key(file.volume, file.relpath)
+    return key is not None and tx.work.get(key) is not None
+
+
+def enlist(tx: Transaction, volume: VolumeId, found: Difference, now: float) -> None:
+    """Queue what must be read, and restore what is back with the very stat that it had: that costs no reading."""
+    for relpath, stat in found.new:
+        _queue(tx, File(tx.files.new_id(volume, relpath), volume, relpath, stat, first_seen=now))
+    for file, stat in found.changed:
+        if file.content_id is None:
+            file.stat = stat
+            _queue(tx, file)
+        else:  # the record tells of the old bytes until the new ones were read
+            tx.work.put(WorkItem(_key(tx, file)))
+    for file in found.back:
+        file.missing_since = 0.0
+        tx.files.put(file)
+        tx.journal.append(ChangeType.RESTORED, file.id, **place(file))
+
+
+def _queue(tx: Transaction, file: File) -> None:
+    tx.files.put(file)
+    tx.work.put(WorkItem(_key(tx, file)))
+
+
+def _key(tx: Transaction, file: File) -> bytes:
+    key = tx.files.key(file.volume, file.relpath)
+    assert key is not None
+    return key
+
+
+def confirm_missing(tx: Transaction, root: bytes, candidates: Iterable[File], excluded: Callable[[bytes], bool]) -> int:
+    """Mark as missing what is still gone, or is excluded by the rules now; how many.
+
+    Only ENOENT and ENOTDIR prove absence. A file that came back meanwhile, that was moved (its id leads elsewhere)
+    or that was never read is no loss.
+    """
+    count = 0
+    now = time.time()
+    for file in candidates:
+        current = tx.files.get(file.volume, file.relpath)
+        if current is None or current.missing or current.id != file.id:
+            continue
+        if (_absent(os.path.join(root, file.relpath)) or excluded(file.relpath)) and _mark_missing(tx, current, now):
+            count += 1
+    return count
+
+
+def _absent(path: bytes) -> bool:
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass  # EIO, EACCES, ESTALE: nothing is proven, the next sweep asks again
+    return False
+
+
+def stats_in_work(tx: Transaction) -> set[tuple[int, int]]:
+    """(size, mtime_ns) of the files that wait to be read for the first time: a rename keeps both."""
+    found = set()
+    for item in tx.work.after(b""):
+        file = tx.files.at(item.key)
+        if file is not None and file.content_id is None:
+            found.add((file.stat.size, file.stat.mtime_ns))
+    return found
+
+
+def _mark_missing(tx: Transaction, file: File, now: float) -> bool:
+    tx.work.done(_key(tx, file))
+    if file.content_id is None:
+        tx.files.delete(file, now)
+        return False
+    file.missing_since = now
+    tx.files.put(file)
+    tx.journal.append(ChangeType.MISSING, file.id, **place(file))
+    return True
+
+
+def files_below(tx: Transaction, volume: VolumeId, directory: bytes) -> list[File]:
+    """Present files of a directory and everything below it."""
+    found = [file for file in tx.files.in_directory(volume, directory) if not file.missing]
+    for name in tx.files.subdirectories(volume, directory):
+        found += files_below(tx, volume, directory + b"/" + name if directory else name)
+    return found
+
+
+def place(file: File, prefix: str = "") -> dict[str, str]:
+    """Where a file is, for a line of the feed.
+
+    Bytes of a name that are not UTF-8 stand as backslash escapes; "path_bytes" (base64) then holds the name itself.
+    """
+    text = file.relpath.decode("utf-8", "backslashreplace")
+    detail = {f"{prefix}volume": file.volume, f"{prefix}path": text}
+    if text.encode() != file.relpath:
+        detail[f"{prefix}path_bytes"] = b64encode(file.relpath).decode()
+    return detail
+
+
+def place_of(detail: dict[str, str], prefix: str = "") -> tuple[VolumeId, bytes] | None:
+    """Back from a line of the feed: volume and path; None where it names none."""
+    if f"{prefix}path" not in detail:
+        return None
+    exact = detail.get(f"{prefix}path_bytes")
+    relpath = b64decode(exact) if exact is not None else detail[f"{prefix}path"].encode()
+    return VolumeId(detail[f"{prefix}volume"]), relpath

@@ -1,0 +1,150 @@
+"""Which encoder fills and which one serves: a change of encoder never costs the search that is there.
+
+Vectors of different encoders cannot be compared, so each encoder has a space of its own. `filling` gets the vectors of
+what is read now; `serving` answers queries. They are the same until the setting changes: then the new space is filled
+beside the old one, from previews, and serves once it is complete.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from mediad.channel import ChildError
+from mediad.encoders.client import Encoder, EncoderError, TextUnsupported
+from mediad.encoders.weights import WeightsUnavailable, resolve
+from mediad.model import ContentId, EncoderInfo
+from mediad.store import Store
+
+log = structlog.get_logger()
+
+_SERVING = "serving_encoder"
+
+
+class Spaces:
+    """The encoders in use. Thread-safe. `problem` says in words why the wanted encoder is not the one in use."""
+
+    def __init__(self, store: Store, make_encoder: Callable[[str], Encoder], weights: Path) -> None:
+        self._store = store
+        self._make = make_encoder
+        self._weights = weights
+        self._encoders: dict[str, Encoder] = {}
+        self._lock = threading.Lock()
+        self.setting = ""
+        self.problem: str | None = None
+        self.filling: EncoderInfo | None = None
+        self.serving: EncoderInfo | None = self._stored_serving()
+
+    def _stored_serving(self) -> EncoderInfo | None:
+        with self._store.read() as tx:
+            wanted = tx.meta.get(_SERVING)
+            return next((info for info in tx.vectors.spaces() if info.id == wanted), None)
+
+    def configure(self, setting: str) -> bool:
+        """Take the encoder that the configuration names (it may take the time to start it once).
+
+        Returns whether another encoder is being filled now than before.
+        """
+        self.setting = setting
+        before = self.filling
+        try:
+            resolved = resolve(setting, self._weights)
+            info = self._encoder(resolved.spec).info()
+        except (WeightsUnavailable, EncoderError, ChildError, ValueError) as error:
+            self.problem = str(error)
+            log.error("no encoder", setting=setting, reason=str(error))
+            return False
+        self.problem = resolved.reason
+        if resolved.reason:
+            log.warning("encoder", using=resolved.spec, reason=resolved.reason)
+        with self._store.write() as tx:
+            tx.vectors.add_space(info)
+        self.filling = info
+        if self.serving is None:
+            self._serve(info)
+        return before is None or before.id != info.id
+
+    def _encoder(self, spec: str) -> Encoder:
+        with self._lock:
+            if spec not in self._encoders:
+                self._encoders[spec] = self._make(spec)
+            return self._encoders[spec]
+
+    def encode_images(self, inputs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Vectors of the filling encoder: uint8 (n, h, w, 3) to unit float32 (n, d)."""
+        if self.filling is None:
+            raise EncoderError("no encoder is ready")
+        return self._encoder(self.filling.spec).encode_images(inputs)
+
+    def encode_query_images(self, inputs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """The same, of the serving encoder."""
+        return self._encoder(self.serving_or_raise().spec).encode_images(inputs)
+
+    def encode_text(self, text: str) -> npt.NDArray[np.float32]:
+        """One unit vector of shape (d,) in the serving space.
+
+        Raises:
+            TextUnsupported: the serving encoder knows no text.
+        """
+        serving = self.serving_or_raise()
+        if not serving.text:
+            raise TextUnsupported(
+                f"the encoder in use ({serving.spec}) cannot search by text: "
+                'set encoder = "auto" or an open_clip model, and pull its weights with `mediad models pull`'
+            )
+        vectors: npt.NDArray[np.float32] = self._encoder(serving.spec).encode_text([text])[0]
+        return vectors
+
+    def serving_or_raise(self) -> EncoderInfo:
+        """The encoder that answers queries; EncoderError says why there is none."""
+        if self.serving is None:
+            raise EncoderError(self.problem or "no encoder is ready yet")
+        return self.serving
+
+    def lacking(self) -> list[ContentId]:
+        """Assets without a vector in the space that is being filled: a merge of two sorted lists of keys."""
+        if self.filling is None:
+            return []
+        with self._store.read() as tx:
+            have = iter(tx.vectors.ids(self.filling.id))
+            current = next(have, None)
+            missing: list[ContentId] = []
+            for content_id in tx.assets.ids():
+                while current is not None and current < content_id:
+                    current = next(have, None)
+                if current != content_id:
+                    missing.append(content_id)
+        return missing
+
+    def complete(self) -> bool:
+        """Let the filled space serve, if it does not yet; call when nothing lacks a vector. Whether it changed."""
+        if self.filling is None or self.serving is None or self.filling.id == self.serving.id:
+            return False
+        old = self.serving
+        self._serve(self.filling)
+        with self._store.write() as tx:
+            dropped = tx.vectors.drop_space(old.id)
+        log.info("encoder changed over", now=self.filling.id, before=old.id, dropped=dropped)
+        return True
+
+    def _serve(self, info: EncoderInfo) -> None:
+        with self._store.write() as tx:
+            tx.meta.put(_SERVING, info.id)
+        self.serving = info
+
+    def stop_idle(self, seconds: float) -> None:
+        with self._lock:
+            idle = [encoder for encoder in self._encoders.values() if encoder.idle_seconds > seconds]
+        for encoder in idle:
+            encoder.stop()
+
+    def stop(self) -> None:
+        with self._lock:
+            encoders = list(self._encoders.values())
+        for encoder in encoders:
+            encoder.stop()

@@ -1,0 +1,1 @@
+"""Bytes of a file become pixels, metadata, hashes and previews here, inside disposable children."""

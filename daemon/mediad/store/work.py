@@ -1,0 +1,96 @@
+"""What is still to be read, and how often a content was tried: both durable, so that a killer file cannot loop us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import orjson
+
+from mediad.model import ContentId, File
+from mediad.store.files import Files
+from mediad.store.raw import Raw
+
+
+@dataclass(slots=True)
+class WorkItem:
+    """A file that must be read. `not_before` is wall time; `reason` and `tries` tell of what failed so far."""
+
+    key: bytes
+    not_before: float = 0.0
+    tries: int = 0
+    reason: str | None = None
+    errno: int | None = None
+
+
+class Work:
+    """Files that a scan found new or changed and that are not recorded yet."""
+
+    def __init__(self, raw: Raw) -> None:
+        self._raw = raw
+
+    def put(self, item: WorkItem) -> None:
+        data = {
+            "not_before": item.not_before,
+            "tries": item.tries,
+            "reason": item.reason,
+            "errno": item.errno,
+        }
+        self._raw.put("work", item.key, orjson.dumps(data))
+
+    def get(self, key: bytes) -> WorkItem | None:
+        value = self._raw.get("work", key)
+        return None if value is None else WorkItem(key, **orjson.loads(value))
+
+    def done(self, key: bytes) -> None:
+        self._raw.delete("work", key)
+
+    def again(self, files: Files, file: File) -> None:
+        """Queue a known file, as if it had never been tried."""
+        key = files.key(file.volume, file.relpath)
+        if key is not None:
+            self.put(WorkItem(key))
+
+    def count(self) -> int:
+        return self._raw.count("work")
+
+    def after(self, key: bytes) -> Iterator[WorkItem]:
+        """Items whose key is greater, in key order (b"": all)."""
+        for found, value in self._raw.items("work", after=key or None):
+            yield WorkItem(found, **orjson.loads(value))
+
+
+@dataclass(slots=True)
+class Attempt:
+    """How decoding of one content by one version of the decoder went so far."""
+
+    content_id: ContentId
+    decoder: str
+    count: int = 0
+    reason: str | None = None
+    quarantined: bool = False
+
+
+class Attempts:
+    """Tries of decoding, counted before they are made."""
+
+    def __init__(self, raw: Raw) -> None:
+        self._raw = raw
+
+    def get(self, content_id: ContentId, decoder: str) -> Attempt:
+        value = self._raw.get("attempts", content_id + decoder.encode())
+        return Attempt(content_id, decoder, **(orjson.loads(value) if value else {}))
+
+    def put(self, attempt: Attempt) -> None:
+        data = asdict(attempt)
+        del data["content_id"], data["decoder"]
+        self._raw.put("attempts", attempt.content_id + attempt.decoder.encode(), orjson.dumps(data))
+
+    def clear(self, content_id: ContentId, decoder: str) -> None:
+        self._raw.delete("attempts", content_id + decoder.encode())
+
+    def quarantined(self) -> Iterator[Attempt]:
+        for key, value in self._raw.items("attempts"):
+            attempt = Attempt(ContentId(key[:16]), key[16:].decode(), **orjson.loads(value))
+            if attempt.quarantined:
+                yield attempt

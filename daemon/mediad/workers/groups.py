@@ -1,0 +1,140 @@
+"""The loop that groups: sequences first, because a sequence is one member of a cluster; then clusters."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from mediad.config.settings import Settings
+from mediad.model import ChangeType, EncoderInfo
+from mediad.store import Store
+from mediad.workers.clusters import ClusterKeeper
+from mediad.workers.sequences import SequenceKeeper
+
+log = structlog.get_logger()
+
+_LOOK_AGAIN = 5.0
+_DEBOUNCE = 0.1
+
+
+class GroupWorker:
+    """Keeps sequences and clusters in step with what is recorded. `wake` after something was."""
+
+    name = "groups"
+
+    def __init__(
+        self,
+        store: Store,
+        sequences: SequenceKeeper,
+        clusters: ClusterKeeper,
+        settings: Settings,
+        *,
+        serving: Callable[[], EncoderInfo | None],
+        ingest_busy: Callable[[], bool],
+        changed: Callable[[], None],
+        beat: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._sequences = sequences
+        self._clusters = clusters
+        self._schedule = settings.schedule
+        self._serving = serving
+        self._ingest_busy = ingest_busy
+        self._changed = changed
+        self._beat = beat
+        self._condition = threading.Condition()
+        self._awake = True
+        self._working = False
+        self._forced = False
+        self._clustering: threading.Thread | None = None
+        self._stopping = False
+
+    def wake(self) -> None:
+        with self._condition:
+            self._awake = True
+            self._condition.notify_all()
+
+    def recluster(self) -> None:
+        """Cluster everything anew as soon as the loop comes round."""
+        with self._condition:
+            self._forced = True
+            self._condition.notify_all()
+
+    def recluster_if_changed(self) -> None:
+        if self._clusters.changed():
+            self.recluster()
+
+    def busy(self, *, clusters: bool) -> bool:
+        """Whether something recorded is not grouped yet; with `clusters`, also whether clustering is due."""
+        with self._condition:
+            if self._awake or self._working:
+                return True
+            return clusters and (self._forced or self._clustering is not None or self._due())
+
+    @property
+    def clustering(self) -> bool:
+        return self._clustering is not None
+
+    def _due(self) -> bool:
+        return self._clusters.due(self._schedule.recluster_changes, self._schedule.recluster_min_files, self._serving())
+
+    def rename(self, cluster_id: str, name: str | None) -> None:
+        """Give a cluster a name of a person's; KeyError where there is none with this id."""
+        with self._store.write() as tx:
+            if tx.clusters.get(cluster_id) is None:
+                raise KeyError(cluster_id)
+            tx.clusters.rename(cluster_id, name)
+            tx.journal.append(ChangeType.CLUSTER_RENAMED, cluster_id, name=name)
+        self._changed()
+
+    def stop(self) -> None:
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+        self._clusters.stop()
+
+    def run(self) -> None:
+        while self._wait():
+            self._beat(self.name)
+            try:
+                if self._sequences.catch_up(lambda: not self._stopping) | self._clusters.join_fresh(self._serving()):
+                    self._changed()
+            finally:
+                with self._condition:
+                    self._working = False
+            self._start_clustering()
+        if self._clustering is not None:
+            self._clustering.join()
+
+    def _wait(self) -> bool:
+        with self._condition:
+            if not self._awake and not self._forced and not self._stopping:
+                self._condition.wait(_LOOK_AGAIN)
+            if self._awake and not self._stopping:
+                self._condition.wait(_DEBOUNCE)  # a batch of records is one look
+            self._working, self._awake = True, False
+            return not self._stopping
+
+    def _start_clustering(self) -> None:
+        """In a thread, while the loop goes on: grouping what comes in must not wait for it."""
+        serving = self._serving()
+        if self._clustering is not None or serving is None or self._stopping:
+            return
+        if not self._forced and (self._ingest_busy() or not self._due()):
+            return
+        self._forced = False
+        self._clustering = threading.Thread(target=self._cluster, args=(serving,), name="clustering")
+        self._clustering.start()
+
+    def _cluster(self, serving: EncoderInfo) -> None:
+        try:
+            if self._clusters.recluster(serving):
+                self._changed()
+        except Exception:
+            log.exception("clustering failed; the clusters stay as they are")
+        finally:
+            with self._condition:
+                self._clustering = None
+                self._condition.notify_all()

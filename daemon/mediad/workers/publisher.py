@@ -1,0 +1,93 @@
+"""The loop that publishes: when something changed, and not more often than its cost allows."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from mediad.catalog.interval import Interval
+from mediad.catalog.metadata import Facts
+from mediad.catalog.publish import Publisher
+from mediad.model import Volume
+
+_LOOK_AGAIN = 5.0
+
+
+class PublishWorker:
+    """Publishes after `changed`. `flush` waits until everything committed before the call is published."""
+
+    name = "publisher"
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        interval: Interval,
+        facts: Callable[[], tuple[list[Volume], Facts]],
+        published: Callable[[int], None],
+        beat: Callable[[str], None],
+    ) -> None:
+        self._publisher = publisher
+        self._interval = interval
+        self._facts = facts
+        self._published = published
+        self._beat = beat
+        self._condition = threading.Condition()
+        self._wanted = 1  # the first publication tells that we are here
+        self._done = 0
+        self._urgent = False
+        self._stopping = False
+        self.generation = 0
+
+    def changed(self) -> None:
+        with self._condition:
+            self._wanted += 1
+            self._condition.notify_all()
+
+    def flush(self, timeout: float = 60.0) -> int:
+        """Publish now; the generation that holds all that was committed before.
+
+        Raises:
+            TimeoutError: it was not published within `timeout` seconds.
+        """
+        with self._condition:
+            self._wanted += 1
+            wanted = self._wanted
+            self._urgent = True
+            self._condition.notify_all()
+            if not self._condition.wait_for(lambda: self._done >= wanted or self._stopping, timeout):
+                raise TimeoutError(f"the catalog was not published within {timeout:g} s; see the log")
+            return self.generation
+
+    def stop(self) -> None:
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+
+    def run(self) -> None:
+        while self._wait():
+            self._publish()
+        self._publish()  # a last picture, so that what was acknowledged is in it
+
+    def _wait(self) -> bool:
+        with self._condition:
+            while not self._stopping:
+                self._beat(self.name)
+                pause = self._interval.wait(time.monotonic())
+                if self._wanted > self._done and (pause == 0.0 or self._urgent):
+                    return True
+                self._condition.wait(pause if self._wanted > self._done else _LOOK_AGAIN)
+            return False
+
+    def _publish(self) -> None:
+        with self._condition:
+            wanted = self._wanted
+            self._urgent = False
+        publication = self._publisher.publish(*self._facts())
+        if publication.written:
+            self._interval.published(time.monotonic(), publication.cpu_seconds)
+        with self._condition:
+            self._done = wanted
+            self.generation = publication.generation
+            self._condition.notify_all()
+        self._published(publication.generation)

@@ -1,0 +1,327 @@
+"""A volume's own loop: many triggers (hints, sweeps, requests, the clock), one scan that decides.
+
+    hint / sweep / sync -> health -> scan the directories asked for -> health -> enlist, restore, confirm missing
+
+A volume that is not proven healthy before and after a scan loses nothing: what the scan said is dropped.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+
+import structlog
+
+from mediad.config.settings import Settings, VolumeSettings
+from mediad.ingest.scan import Difference, compare, confirm_missing, enlist, files_below, stats_in_work
+from mediad.media.formats import kind_of
+from mediad.model import ChangeType, File, Stat, Volume, VolumeState
+from mediad.store import Store
+from mediad.volume.health import Health, check
+from mediad.volume.rules import Rules
+from mediad.volume.walk import list_directory
+from mediad.watcher.settle import Settle
+
+log = structlog.get_logger()
+
+_LOOK_AGAIN = 5.0  # seconds between looks at whether a volume is there
+_SAMPLES = 16
+_MOVE_GRACE = 30.0  # seconds for which a vanished file may wait for the reading of the file that it became
+_NEVER = float("inf")
+
+
+class _Unhealthy(Exception):
+    """The volume went away between two looks: what was about to be written is taken back."""
+
+
+@dataclass
+class Ticket:
+    """A request for a scan; `done` is set when a scan that began after the request has ended."""
+
+    directory: bytes
+    recursive: bool
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a volume's loop needs of the rest of the daemon."""
+
+    store: Store
+    settings: Settings
+    work_added: Callable[[], None]
+    changed: Callable[[], None]
+    unsettled: Callable[[], set[tuple[int, int]]]
+    scanned: Callable[[str, float, bool], None]
+
+
+class VolumeWorker:
+    """Watches over one volume. `volume` is its record; the loop's thread alone changes it."""
+
+    def __init__(self, volume: Volume, settings: VolumeSettings, around: Surroundings) -> None:
+        self.volume = volume
+        self.settings = settings
+        self.problems: dict[bytes, OSError] = {}
+        self._around = around
+        self._store = around.store
+        self._root = os.fsencode(volume.path)
+        self._rules = Rules(
+            include=settings.include,
+            exclude=settings.exclude,
+            hidden=settings.hidden,
+            follow_symlinks=settings.follow_symlinks,
+            recursive=settings.recursive,
+        )
+        self._settle = Settle(around.settings.schedule.settle)
+        self._condition = threading.Condition()
+        self._asked: dict[bytes, bool] = {b"": True}
+        self._tickets: list[Ticket] = []
+        self._unsettled: dict[bytes, tuple[float, Stat]] = {}
+        self._gone: dict[str, tuple[File, float]] = {}
+        self._samples: list[tuple[bytes, int]] = []
+        self._next_sweep = 0.0
+        self._scanning = False
+        self._stopping = False
+
+    # -- outside
+
+    @property
+    def name(self) -> str:
+        return f"volume-{self.volume.name}"
+
+    @property
+    def root(self) -> bytes | None:
+        """The root while the volume is online."""
+        return self._root if self.volume.state is VolumeState.ONLINE else None
+
+    @property
+    def rules(self) -> Rules:
+        return self._rules
+
+    def hint(self, directory: bytes, recursive: bool) -> None:
+        """Something may have changed there."""
+        with self._condition:
+            self._asked[directory] = self._asked.get(directory, False) or recursive
+            self._condition.notify_all()
+
+    def closed(self, relpath: bytes) -> None:
+        """A writer has closed the file: no need to wait until it looks settled."""
+        with self._condition:
+            self._settle.closed(relpath, time.monotonic())
+
+    def request(self, directory: bytes = b"", *, recursive: bool = True) -> Ticket:
+        ticket = Ticket(directory, recursive)
+        with self._condition:
+            self._tickets.append(ticket)
+            self._condition.notify_all()
+        return ticket
+
+    def busy(self) -> bool:
+        """Whether a scan is asked for or under way, or something that one found is not decided yet."""
+        with self._condition:
+            if self.volume.state is not VolumeState.ONLINE:
+                return self._scanning
+            return bool(self._scanning or self._asked or self._tickets or self._unsettled or self._gone)
+
+    def unsettled(self) -> set[tuple[int, int]]:
+        """(size, mtime_ns) of files that are not read yet because they may still be being written."""
+        with self._condition:
+            return {(stat.size, stat.mtime_ns) for _, stat in self._unsettled.values()}
+
+    @property
+    def scanning(self) -> bool:
+        return self._scanning
+
+    def stop(self) -> None:
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+
+    # -- the loop
+
+    def run(self) -> None:
+        while self._wait():
+            tickets, asked = self._take()
+            was_away = self.volume.state is not VolumeState.ONLINE
+            if self._healthy() and (asked or was_away):
+                self._pass({b"": True} if was_away else asked)
+            if self.volume.state is VolumeState.ONLINE:
+                self._decide_gone()
+            for ticket in tickets:
+                ticket.done.set()
+            with self._condition:
+                self._scanning = False
+
+    def _wait(self) -> bool:
+        """Until there is something to do, or it is time to look whether the volume is there; False to stop."""
+        with self._condition:
+            now = time.monotonic()
+            due = min([now + _LOOK_AGAIN, self._next_sweep, *(due for due, _ in self._unsettled.values())])
+            if self._gone:
+                due = min(due, now + 0.2)
+            if not (self._asked and self.volume.state is VolumeState.ONLINE) and not self._tickets:
+                self._condition.wait(max(0.0, due - now))
+            return not self._stopping
+
+    def _take(self) -> tuple[list[Ticket], dict[bytes, bool]]:
+        with self._condition:
+            self._scanning = True
+            now = time.monotonic()
+            for relpath in [relpath for relpath, (due, _) in self._unsettled.items() if due <= now]:
+                del self._unsettled[relpath]
+                self._asked.setdefault(os.path.dirname(relpath), False)
+            if now >= self._next_sweep:
+                self._asked[b""] = True
+            tickets, self._tickets = self._tickets, []
+            for ticket in tickets:
+                self._asked[ticket.directory] = self._asked.get(ticket.directory, False) or ticket.recursive
+            asked, self._asked = self._asked, {}
+        if asked.get(b""):
+            asked = {b"": True}
+        return tickets, asked
+
+    # -- health
+
+    def _healthy(self) -> bool:
+        with self._store.read() as tx:
+            files = (file for file in tx.files.of_volume(self.volume.id) if not file.missing)
+            self._samples = [(file.relpath, file.stat.size) for file in islice(files, _SAMPLES)]
+        return self._take_state(check(self.volume.path, self.volume.identity or None, self._samples))
+
+    def _take_state(self, health: Health) -> bool:
+        volume = self.volume
+        was = volume.state
+        online = health.state is VolumeState.ONLINE
+        identity = health.identity if online else volume.identity
+        if (was, volume.reason, volume.identity) != (health.state, health.reason, identity):
+            volume.state, volume.reason, volume.identity = health.state, health.reason, identity
+            with self._store.write() as tx:
+                tx.volumes.put(volume)
+                if was is not health.state:
+                    tx.journal.append(ChangeType.VOLUME, volume.id, state=health.state, reason=health.reason)
+        if was is not health.state:
+            log.info("volume", name=volume.name, state=str(health.state), reason=health.reason)
+            self._around.changed()
+            if online:
+                self._around.work_added()  # what was found before it went away can be read now
+        return online
+
+    def _excluded(self, relpath: bytes) -> bool:
+        return self._rules.skip_directory(os.path.dirname(relpath)) or not self._rules.wanted(relpath)
+
+    def _healthy_still(self) -> bool:
+        return check(self.volume.path, self.volume.identity, self._samples).state is VolumeState.ONLINE
+
+    # -- scanning
+
+    def _pass(self, asked: dict[bytes, bool]) -> None:
+        started = time.monotonic()
+        full = asked.get(b"", False)
+        if full:
+            self._next_sweep = _NEVER
+        changed, gone = self._scan(asked)
+        if not self._healthy():
+            return  # what vanished with the volume is not gone, and all of it is scanned when it is back
+        now = time.monotonic()
+        with self._condition:
+            for file in gone:
+                self._gone.setdefault(file.id, (file, now))
+        if full:
+            self._finish_sweep(started, changed)
+
+    def _finish_sweep(self, started: float, changed: bool) -> None:
+        now = time.monotonic()
+        self._next_sweep = now + self._around.settings.schedule.sweep
+        self.volume.last_scan = time.time()
+        with self._store.write() as tx:
+            tx.volumes.put(self.volume)
+            tx.meta.count("scans")
+        self._around.scanned(self.volume.id, now - started, changed)
+        self._around.changed()
+
+    def _scan(self, asked: dict[bytes, bool]) -> tuple[bool, list[File]]:
+        stack = sorted(asked.items(), reverse=True)
+        changed, gone = False, []
+        while stack and not self._stopping:
+            directory, recursive = stack.pop()
+            try:
+                listing = list_directory(self._root, directory, self._rules, lambda name: kind_of(name) is not None)
+            except (FileNotFoundError, NotADirectoryError):
+                with self._store.read() as tx:
+                    gone += files_below(tx, self.volume.id, directory)
+                continue
+            except OSError as error:
+                self._note_problem(directory, error)
+                continue
+            self.problems.pop(directory, None)
+            found = self._compare(directory, listing.files, listing.directories)
+            changed |= bool(found)
+            gone += found.gone
+            with self._store.read() as tx:
+                for name in found.gone_directories:
+                    gone += files_below(tx, self.volume.id, name)
+            if recursive and self.settings.recursive:
+                prefix = directory + b"/" if directory else b""
+                stack += [(prefix + name, True) for name in reversed(listing.directories)]
+        return changed, gone
+
+    def _note_problem(self, directory: bytes, error: OSError) -> None:
+        if directory not in self.problems:
+            log.warning("directory unreadable", volume=self.volume.name, path=os.fsdecode(directory), reason=str(error))
+        self.problems[directory] = error
+
+    def _compare(self, directory: bytes, files: list[tuple[bytes, Stat]], directories: list[bytes]) -> Difference:
+        with self._store.read() as tx:
+            found = compare(tx, self.volume.id, directory, files, directories)
+        found.new = [(relpath, stat) for relpath, stat in found.new if self._settled(relpath, stat)]
+        found.changed = [(file, stat) for file, stat in found.changed if self._settled(file.relpath, stat)]
+        if found.new or found.changed or found.back:
+            with self._store.write() as tx:
+                enlist(tx, self.volume.id, found, time.time())
+            self._around.work_added()
+            if found.back:
+                self._around.changed()
+        return found
+
+    def _settled(self, relpath: bytes, stat: Stat) -> bool:
+        with self._condition:
+            wait_until = self._settle.observe(relpath, stat, time.monotonic(), time.time())
+            if wait_until is not None:
+                self._unsettled[relpath] = wait_until, stat
+        return wait_until is None
+
+    # -- what is gone
+
+    def _decide_gone(self) -> None:
+        """Say "missing" of candidates that nothing being read can be the new place of, after one more look."""
+        now = time.monotonic()
+        with self._condition:
+            waiting = list(self._gone.values())
+        if not waiting:
+            return
+        with self._store.read() as tx:
+            awaited = stats_in_work(tx) | self._around.unsettled()
+        ripe = [
+            file
+            for file, since in waiting
+            if now - since > _MOVE_GRACE or (file.stat.size, file.stat.mtime_ns) not in awaited
+        ]
+        if not ripe or not self._healthy():
+            return
+        try:
+            with self._store.write() as tx:
+                count = confirm_missing(tx, self._root, ripe, self._excluded)
+                if not self._healthy_still():
+                    raise _Unhealthy
+        except _Unhealthy:
+            return
+        with self._condition:
+            for file in ripe:
+                self._gone.pop(file.id, None)
+        if count:
+            log.info("files missing", volume=self.volume.name, count=count)
+            self._around.changed()
