@@ -1,4 +1,4 @@
-"""From labels to named clusters, joining them, and exact duplicates."""
+"""From labels to named clusters, and joining them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import pytest
 
 from mediad.analysis.assign import nearest
 from mediad.analysis.build import give_names, name_clusters_of, visual_clusters
-from mediad.analysis.duplicates import exact_groups
 from mediad.analysis.naming import name_clusters, tags_from_text
 from mediad.analysis.space import centre, into
 from mediad.analysis.words import stem_words, words_of
-from mediad.model import ContentId, File, Stat, VolumeId, content_id_of, short_id
+from mediad.model import ContentId, content_id_of, short_id
 
 
 def planted(groups: int, each: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -135,31 +134,3 @@ def test_names_of_the_clusters_use_their_final_ids() -> None:
     names = ["a/beach1.jpg", "b/beach2.jpg", "beach.jpg", "c/beach.png", "1.jpg", "2.jpg", "3.jpg"]
     give_names(clusters, [], dict(zip(ids, names, strict=True)))
     assert [cluster.name for cluster in clusters] == ["Beach", "Cluster kept"]
-
-
-def _file(file_id: str, path: str, mtime: int, missing: float = 0.0) -> File:
-    return File(file_id, VolumeId("0" * 8), path.encode(), Stat(1, mtime, mtime, 1), missing_since=missing)
-
-
-@pytest.mark.parametrize(
-    ("files", "keeper"),
-    [
-        ([_file("a", "x/p (1).jpg", 1), _file("b", "long/path/p.jpg", 9)], "b"),
-        ([_file("a", "p - Copy.jpg", 1), _file("b", "p.jpg", 9)], "b"),
-        ([_file("a", "Kopie/p.jpg", 1), _file("b", "d/p.jpg", 9)], "b"),
-        ([_file("a", "deep/down/p.jpg", 1), _file("b", "p.jpg", 2)], "a"),
-        ([_file("a", "deep/down/p.jpg", 1), _file("b", "p.jpg", 1)], "b"),
-        ([_file("a", "q.jpg", 1), _file("b", "p.jpg", 1)], "b"),
-        ([_file("a", "photocopy.jpg", 1), _file("b", "p.jpg", 9)], "a"),
-    ],
-)
-def test_the_keeper_of_exact_duplicates(files: list[File], keeper: str) -> None:
-    for order in (files, files[::-1]):
-        (group,) = exact_groups({content_id_of(b"x"): order})
-        assert group.keeper == keeper == group.files[0]
-        assert sorted(group.files) == ["a", "b"]
-
-
-def test_what_is_missing_is_no_duplicate() -> None:
-    files = [_file("a", "a.jpg", 1), _file("b", "b.jpg", 1, missing=5.0)]
-    assert exact_groups({content_id_of(b"x"): files, content_id_of(b"y"): files[:1]}) == []

@@ -95,7 +95,7 @@ def test_a_kill_between_rotation_and_the_first_line_of_the_new_file(tmp_path: Pa
 
 
 def test_a_reader_follows_while_it_is_written_and_rotated(tmp_path: Path) -> None:
-    feed, done = Feed(tmp_path, max_bytes=10_000), threading.Event()
+    feed, done = Feed(tmp_path, max_bytes=16_000), threading.Event()
 
     def write() -> None:
         for last in range(1, 300):

@@ -17,32 +17,29 @@ from mediad.catalog.interval import Interval
 from mediad.catalog.metadata import Facts
 from mediad.catalog.publish import Publisher
 from mediad.catalog.status import write_status
-from mediad.catalog.text import path_text
 from mediad.config.load import load
 from mediad.config.locations import Locations, ensure
 from mediad.config.problems import ConfigError
 from mediad.config.settings import Settings
 from mediad.config.watch import ConfigFile
 from mediad.engine import options
+from mediad.engine.errors import EngineError
 from mediad.engine.library import Library
 from mediad.engine.status import Progress, facts_of, live_status
-from mediad.engine.volumes import match_volumes
+from mediad.engine.volume_set import VolumeSet
 from mediad.events import Event, Events, Subscription
 from mediad.ingest.job import Ended, Job
 from mediad.ingest.pipeline import Callbacks, Pipeline
 from mediad.ingest.previews import Previews
 from mediad.ingest.stages import Context
-from mediad.model import ContentId, EncoderInfo, Volume, VolumeId
+from mediad.model import ContentId, EncoderInfo, Volume
 from mediad.store import Store
 from mediad.supervisor import Supervisor
-from mediad.volume.mounts import is_remote, mount_of
-from mediad.watcher import Watcher
 from mediad.workers import upkeep
 from mediad.workers.clusters import ClusterKeeper
 from mediad.workers.groups import GroupWorker
 from mediad.workers.publisher import PublishWorker
 from mediad.workers.sequences import SequenceKeeper
-from mediad.workers.volume import Surroundings, VolumeWorker
 
 log = structlog.get_logger()
 
@@ -50,10 +47,6 @@ _TICK = 2.0
 _HOUR = 3600.0
 _INDEX_IDLE = 300.0
 _POLL = 0.02
-
-
-class EngineError(Exception):
-    """Something that a person asked for cannot be done; the message says what to do."""
 
 
 class Engine(Library):
@@ -69,7 +62,6 @@ class Engine(Library):
         self.events = Events()
         self.config_problems: list[str] = []
         self._config = _config_file(config_file, locations) if config_file else None
-        self._workers: dict[VolumeId, VolumeWorker] = {}
         self._reloading = threading.Lock()
         self._stopping = threading.Event()
         self._encoder_ready = threading.Event()
@@ -85,6 +77,7 @@ class Engine(Library):
     def _build(self, settings: Settings) -> None:
         locations, store = self.locations, self.store
         limits = settings.limits
+        self._volumes = VolumeSet(store, self._supervisor, settings, work_added=self._work_added, changed=self._changed)
         self._publisher = PublishWorker(
             Publisher(store, locations.catalog, changes_max_bytes=settings.catalog.changes_max_mb * 1_000_000),
             Interval(settings.catalog.min_interval, settings.catalog.max_interval),
@@ -117,10 +110,10 @@ class Engine(Library):
             Context(
                 store,
                 self._previews,
-                self._root_of,
+                self._volumes.root_of,
                 lambda: self._spaces.filling,
                 options.decode_spec(settings),
-                self._follows,
+                self._volumes.follows,
                 limits.attempts,
             ),
             lambda: options.make_decoder(settings),
@@ -128,22 +121,6 @@ class Engine(Library):
             options.readers(settings),
             Callbacks(self._recorded, self._ended, self._beat),
         )
-        schedule = settings.schedule
-        self._watcher = Watcher(
-            self._hint,
-            closed=self._closed,
-            overflow=self._overflow,
-            poll_min=schedule.poll_min,
-            poll_max=schedule.poll_max,
-        )
-
-    def _root_of(self, volume: VolumeId) -> bytes | None:
-        worker = self._workers.get(volume)
-        return worker.root if worker else None
-
-    def _follows(self, volume: VolumeId) -> bool:
-        worker = self._workers.get(volume)
-        return worker is not None and worker.settings.follow_symlinks
 
     def _beat(self, name: str) -> None:
         if name == "recorder":
@@ -156,7 +133,7 @@ class Engine(Library):
         self._supervisor.start("publisher", self._publisher.run, self._publisher.stop, vital=True)
         self._supervisor.start("groups", self._groups.run, self._groups.stop, vital=True)
         self._supervisor.start("encoder", self._prepare_encoder, lambda: None)
-        self._take_volumes(self.settings)
+        self._volumes.take(self.settings)
         add = self._scheduler.add_job
         add(self._tick, "interval", seconds=_TICK)
         add(self._hourly, "interval", seconds=_HOUR)
@@ -177,7 +154,7 @@ class Engine(Library):
             self._config.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        self._watcher.stop()
+        self._volumes.stop_watching()
         self._spaces.stop()
         if self._encoder_ready.is_set():
             self._pipeline.stop()
@@ -214,57 +191,10 @@ class Engine(Library):
             self._pipeline.embed_later(self._spaces.lacking())
         self._publisher.changed()
 
-    # -- volumes
-
-    def _take_volumes(self, settings: Settings) -> None:
-        """Start a loop for each configured volume, stop those of volumes that are no longer."""
-        wanted = {str(volume.path): volume for volume in settings.volumes}
-        for worker in list(self._workers.values()):
-            if wanted.get(worker.volume.path) != worker.settings:
-                self._drop_worker(worker)
-        for volume, chosen in match_volumes(self.store, settings):
-            if volume.id not in self._workers:
-                self._add_worker(volume, VolumeWorker(volume, chosen, self._surroundings(settings)))
-        self._publisher.changed()
-
-    def _surroundings(self, settings: Settings) -> Surroundings:
-        return Surroundings(
-            store=self.store,
-            settings=settings,
-            work_added=self._work_added,
-            changed=self._publisher.changed,
-            unsettled=lambda: set().union(*(worker.unsettled() for worker in list(self._workers.values()))),
-            scanned=self._watcher.report_cost,
-        )
-
-    def _add_worker(self, volume: Volume, worker: VolumeWorker) -> None:
-        self._workers[volume.id] = worker
-        self._supervisor.start(worker.name, worker.run, worker.stop)
-        mount = mount_of(volume.path)
-        remote = mount is not None and is_remote(mount.fstype)
-        self._watcher.add(volume.id, volume.path, worker.rules, poll=worker.settings.poll, remote=remote)
-
-    def _drop_worker(self, worker: VolumeWorker) -> None:
-        self._watcher.remove(worker.volume.id)
-        self._supervisor.stop(worker.name)
-        del self._workers[worker.volume.id]
-
-    def _hint(self, volume: str, directory: bytes, recursive: bool) -> None:
-        worker = self._workers.get(VolumeId(volume))
-        if worker is not None:
-            worker.hint(directory, recursive)
-
-    def _closed(self, volume: str, relpath: bytes) -> None:
-        worker = self._workers.get(VolumeId(volume))
-        if worker is not None:
-            worker.closed(relpath)
-
-    def _overflow(self, _volume: str) -> None:
-        with self.store.write() as tx:
-            tx.meta.count("overflows")
-        self._publisher.changed()
-
     # -- what the parts tell
+
+    def _changed(self) -> None:
+        self._publisher.changed()
 
     def _work_added(self) -> None:
         self._pipeline.wake()
@@ -290,7 +220,7 @@ class Engine(Library):
         log.info("file not taken in", path=os.fsdecode(job.path), reason=ended.why, retry=ended.retry_after)
         self.progress.add(1)
         if job.file is not None and ended.retry_after is None:
-            self._hint(job.file.volume, os.path.dirname(job.file.relpath), False)
+            self._volumes.hint(job.file.volume, os.path.dirname(job.file.relpath), False)
         self._publisher.changed()
 
     def _published(self, generation: int) -> None:
@@ -337,7 +267,7 @@ class Engine(Library):
 
     def _apply(self, settings: Settings) -> None:
         before, self.settings = self.settings, settings
-        self._take_volumes(settings)
+        self._volumes.take(settings)
         if settings.encoder != before.encoder:
             self._change_encoder(settings.encoder)
         if self._clusters.configure(options.cluster_settings(settings), by_name=settings.clustering.by_name):
@@ -361,7 +291,7 @@ class Engine(Library):
             TimeoutError: it took longer than `timeout` seconds.
         """
         deadline = time.monotonic() + timeout if timeout is not None else float("inf")
-        workers, directory = self._concerned(path)
+        workers, directory = self._volumes.concerned(path)
         for ticket in [worker.request(directory) for worker in workers]:
             if not ticket.done.wait(None if timeout is None else max(0.0, deadline - time.monotonic())):
                 raise TimeoutError(f"not in step with the disk within {timeout:g} s")
@@ -378,18 +308,6 @@ class Engine(Library):
                 raise TimeoutError("not in step with the disk in time; `mediad status` tells what is pending")
             if self._stopping.wait(_POLL):
                 raise EngineError("mediad is stopping")
-
-    def _concerned(self, path: Path | None) -> tuple[list[VolumeWorker], bytes]:
-        if path is None:
-            return list(self._workers.values()), b""
-        real = os.path.abspath(path)
-        for worker in self._workers.values():
-            root = worker.volume.path
-            if real == root or real.startswith(root.rstrip("/") + "/"):
-                below = os.path.relpath(real, root)
-                directory = below if os.path.isdir(real) else os.path.dirname(below)
-                return [worker], b"" if directory in ("", ".") else os.fsencode(directory)
-        raise EngineError(f"{path} is on no volume of mediad: `mediad volumes list` names them")
 
     def recluster(self) -> None:
         """Cluster everything anew, in the background."""
@@ -430,26 +348,19 @@ class Engine(Library):
             return "stopping"
         if not self._encoder_ready.is_set():
             return "starting"
-        if any(worker.scanning for worker in self._workers.values()):
+        if any(worker.scanning for worker in self._volumes.workers()):
             return "scanning"
         if self._pipeline.busy():
             return "indexing"
         return "clustering" if self._groups.clustering else "idle"
 
+    def watching(self, volume: str) -> dict[str, Any]:
+        """See `VolumeSet.watching`."""
+        return self._volumes.watching(volume)
+
     def pending(self) -> tuple[int, int]:
         """(files to read, assets to embed)."""
         return self._pipeline.pending()
-
-    def watching(self, volume: str) -> dict[str, Any]:
-        """How a volume is watched, and what in it cannot be read."""
-        worker = self._workers.get(VolumeId(volume))
-        problems = dict(worker.problems) if worker else {}
-        unreadable = [{"path": path_text(path), "reason": str(error)} for path, error in problems.items()]
-        try:
-            watch, reason = self._watcher.mode(volume), self._watcher.reason(volume)
-        except KeyError:  # it is being added or removed
-            watch, reason = None, ""
-        return {"watch": watch, "watch_reason": reason or None, "unreadable": unreadable}
 
     def encoder_problem(self) -> str | None:
         return self._spaces.problem
@@ -464,8 +375,7 @@ class Engine(Library):
         return self._supervisor.failures
 
     def _facts(self) -> tuple[list[Volume], Facts]:
-        volumes = [worker.volume for worker in self._workers.values()]
-        return volumes, facts_of(self.status(), self._spaces.serving, self._clusters.timing())
+        return self._volumes.volumes(), facts_of(self.status(), self._spaces.serving, self._clusters.timing())
 
 
 def _config_file(path: Path, locations: Locations) -> ConfigFile:

@@ -23,13 +23,14 @@ from mediad.model import ChangeType, File, Stat, Volume, VolumeState
 from mediad.store import Store
 from mediad.volume.health import Health, check
 from mediad.volume.rules import Rules
-from mediad.volume.walk import list_directory
+from mediad.volume.walk import Listing, list_directory
 from mediad.watcher.settle import Settle
 
 log = structlog.get_logger()
 
 _LOOK_AGAIN = 5.0  # seconds between looks at whether a volume is there
 _SAMPLES = 16
+_LISTINGS = 3
 _MOVE_GRACE = 30.0  # seconds for which a vanished file may wait for the reading of the file that it became
 _NEVER = float("inf")
 
@@ -249,7 +250,7 @@ class VolumeWorker:
         while stack and not self._stopping:
             directory, recursive = stack.pop()
             try:
-                listing = list_directory(self._root, directory, self._rules, lambda name: kind_of(name) is not None)
+                listing = self._list(directory)
             except (FileNotFoundError, NotADirectoryError):
                 with self._store.read() as tx:
                     gone += files_below(tx, self.volume.id, directory)
@@ -258,7 +259,7 @@ class VolumeWorker:
                 self._note_problem(directory, error)
                 continue
             self.problems.pop(directory, None)
-            found = self._compare(directory, listing.files, listing.directories)
+            found = self._compare(directory, listing)
             changed |= bool(found)
             gone += found.gone
             with self._store.read() as tx:
@@ -269,14 +270,26 @@ class VolumeWorker:
                 stack += [(prefix + name, True) for name in reversed(listing.directories)]
         return changed, gone
 
+    def _list(self, directory: bytes) -> Listing:
+        """A listing of one state: a directory that changed while it was listed is listed again, a few times."""
+        for _ in range(_LISTINGS):
+            listing = list_directory(self._root, directory, self._rules, lambda name: kind_of(name) is not None)
+            if listing.before == listing.after:
+                break
+        for name, number in listing.failed:
+            self._note_problem(os.path.join(directory, name), OSError(number, os.strerror(number)))
+        return listing
+
     def _note_problem(self, directory: bytes, error: OSError) -> None:
         if directory not in self.problems:
             log.warning("directory unreadable", volume=self.volume.name, path=os.fsdecode(directory), reason=str(error))
         self.problems[directory] = error
 
-    def _compare(self, directory: bytes, files: list[tuple[bytes, Stat]], directories: list[bytes]) -> Difference:
+    def _compare(self, directory: bytes, listing: Listing) -> Difference:
+        unknown = [name for name, _ in listing.failed]  # they are there, and nothing else is known of them
         with self._store.read() as tx:
-            found = compare(tx, self.volume.id, directory, files, directories)
+            found = compare(tx, self.volume.id, directory, listing.files, [*listing.directories, *unknown])
+        found.gone = [file for file in found.gone if os.path.basename(file.relpath) not in unknown]
         found.new = [(relpath, stat) for relpath, stat in found.new if self._settled(relpath, stat)]
         found.changed = [(file, stat) for file, stat in found.changed if self._settled(file.relpath, stat)]
         if found.new or found.changed or found.back:
