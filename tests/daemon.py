@@ -61,7 +61,7 @@ class Daemon:
 
     def command(self, *arguments: object) -> list[str]:
         options = ["--config", str(self.config), "--state-dir", str(self.state)]
-        return [sys.executable, "-P", "-m", "mediad_service", *options, *map(str, arguments)]
+        return [sys.executable, "-P", "-m", "mediad_service", *map(str, arguments), *options]
 
     def start(self, *, prefix: Sequence[str] = ()) -> Daemon:
         self.home.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,9 @@ from typing import Any
 import jsonschema
 import pytest
 from PIL import Image
+from tests.daemon import Daemon, files_of
 
 from mediad.resources import shipped
-from tests.daemon import Daemon, files_of
 
 LABELS = ("sunflower", "Motorbikes", "dalmatian", "Faces", "okapi", "gramophone", "ketch", "pigeon")
 PER_LABEL = 16
@@ -99,7 +99,7 @@ def _gathered(catalog: dict[str, Any], labels: dict[str, str]) -> float:
 
 
 def test_text_finds_sunflowers_and_a_picture_finds_its_like(light: tuple[Daemon, Path, dict[str, str]]) -> None:
-    daemon, root, labels = light
+    daemon, _, labels = light
     daemon.sync()
     found = [row["file"]["filepath"] for row in daemon.json("search", "sunflower", "-n", 10)]
     assert [labels.get(path) for path in found].count("sunflower") >= 9

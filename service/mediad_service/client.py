@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -60,19 +60,24 @@ class Facts(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-def connect(locations: Locations, settings: Settings) -> Facts:
+def connect(
+    locations: Locations, settings: Settings, *, opening_store: Callable[[], None] = lambda: None
+) -> Facts:
     """The daemon with this state directory where one answers, else its store, read-only.
 
-    A socket file that nobody listens on any more is no daemon. Raises FactsError where neither can be asked.
+    A socket file that nobody listens on any more is no daemon. `opening_store` is called before the engine is loaded,
+    so that its log can be set up first. Raises FactsError where neither can be asked.
     """
     path = socket_of(settings, locations)
     if not _listens(path):
+        opening_store()
         return Local(locations, settings)
     remote = Remote(path)
     try:
         version = remote.version()
     except FactsError:
         remote.close()
+        opening_store()
         return Local(locations, settings, note="the daemon does not answer; this is what its store says")
     if version != __version__:
         remote.note = f"the daemon is mediad {version}, this is {__version__}: restart the daemon"

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.engine.conftest import Running, draw, files_of
 
 Start = Callable[..., Running]

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO
 
 from mediad_service.cli.show import plain
 
@@ -41,27 +41,6 @@ def configure(level: str, console: Console | None = None) -> None:
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(True)
-
-
-def configure_late(level: str) -> None:
-    """The same for commands that may need no log at all: structlog is loaded when something else does."""
-    if "structlog" in sys.modules:
-        configure(level)
-        return
-    _Finder.level = level
-    sys.meta_path.insert(0, cast(Any, _Finder))
-
-
-class _Finder:
-    """Configures structlog when the first module asks for it."""
-
-    level = "error"
-
-    @classmethod
-    def find_spec(cls, name: str, *_: Any) -> None:
-        if name == "structlog":
-            sys.meta_path.remove(cast(Any, cls))
-            configure(cls.level)
 
 
 class _Above(io.TextIOBase):

@@ -72,13 +72,15 @@ class Session:
 
     def connect(self) -> Facts:
         """The daemon, or the store. Raises FactsError."""
-        from mediad_service.cli.logs import configure_late
-
-        configure_late("info" if self.verbose else "error")
-        facts = connect(self.locations, self.settings_or_defaults())
+        facts = connect(self.locations, self.settings_or_defaults(), opening_store=self._configure_log)
         if facts.note and not self.quiet:
             warn(facts.note)
         return facts
+
+    def _configure_log(self) -> None:
+        from mediad_service.cli.logs import configure
+
+        configure("info" if self.verbose else "error")
 
 
 def verb(function: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:

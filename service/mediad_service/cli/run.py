@@ -1,0 +1,156 @@
+"""`mediad run`: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mediad.config import ConfigError, Settings, VolumeSettings, check_volumes, volume_from
+from mediad_service.cli.session import Session, fail, on_terminal, verb
+from mediad_service.cli.show import plain
+
+if TYPE_CHECKING:
+    from mediad.engine import Engine
+    from mediad_service.cli.live import Display
+    from mediad_service.cli.notify import Notifier
+    from mediad_service.cli.signals import Signals
+
+BUSY = 3
+"""Exit code: another daemon has this state directory."""
+
+_REDRAW = 0.5  # seconds between two looks while something goes on
+_REDRAW_IDLE = 2.0
+
+
+@verb
+def run(
+    session: Session,
+    directories: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DIRECTORY]...", help="Folders to watch beside the volumes in the configuration file."),
+    ] = None,
+) -> None:
+    """Run the daemon in the foreground until SIGTERM or Ctrl-C.
+
+    With folders named here no configuration file is needed, and if there is one, changes of it count from the next
+    start. SIGHUP reads the file again. Exit 2 if the configuration is wrong, 3 if another daemon has the state
+    directory.
+    """
+    from rich.console import Console
+
+    from mediad_service.cli.logs import configure
+    from mediad_service.cli.notify import Notifier
+    from mediad_service.cli.signals import Signals
+
+    signals = Signals()
+    settings = with_more(session, directories or [])
+    console = Console(stderr=True) if on_terminal() else None
+    configure(session.level, console)
+    engine = start_engine(session, settings, None if directories else session.locations.config)
+    with ExitStack() as stack:
+        display = None
+        if console is not None and not session.quiet:
+            from mediad_service.cli.live import Display
+
+            display = stack.enter_context(Display(console))
+        _serve(engine, session, signals, Notifier(), display)
+
+
+def with_more(session: Session, directories: Iterable[Path]) -> Settings:
+    """The settings of the file, watching `directories` too. Raises ConfigError."""
+    settings = session.settings(missing_ok=bool(directories))
+    known = {volume.path for volume in settings.volumes}
+    more: list[VolumeSettings] = []
+    for volume in (volume_from({"path": directory}) for directory in directories):
+        if volume.path not in known:
+            known.add(volume.path)
+            more.append(volume)
+    together = settings.with_volumes(settings.volumes + tuple(more))
+    problems = check_volumes(together, session.locations)
+    if problems:
+        raise ConfigError(problems)
+    return together
+
+
+def start_engine(session: Session, settings: Settings, config: Path | None, *, anew: bool = False) -> Engine:
+    """An engine that is not started yet; ends the process where the store cannot be had.
+
+    `anew`: what the state directory holds is forgotten first, unless somebody works with it.
+    """
+    from mediad.engine import Engine
+    from mediad.store import StoreBusy, StoreDamaged
+    from mediad.store.migrations import StoreTooNew
+
+    try:
+        if anew:
+            _forget(session.locations.state)
+        return Engine(session.locations, settings, config)
+    except StoreBusy as error:
+        fail(str(error), BUSY)
+    except (StoreDamaged, StoreTooNew, OSError) as error:
+        fail(str(error))
+
+
+def _forget(state: Path) -> None:
+    """Remove a state directory. StoreBusy where another process works with it."""
+    from mediad.store import Store, StoreDamaged
+
+    with suppress(StoreDamaged, FileNotFoundError):
+        Store(state / "store").close()
+    rmtree(state, ignore_errors=True)
+
+
+def _serve(engine: Engine, session: Session, signals: Signals, notifier: Notifier, display: Display | None) -> None:
+    from mediad_service.api import serve
+    from mediad_service.cli.signals import end_in_time
+
+    server = serve(engine, engine.settings, session.locations)
+    engine.start()
+    try:
+        server.start()
+        engine.page = server.page
+        _greet(session, server.page)
+        notifier.ready()
+        _loop(engine, signals, notifier, display)
+    except OSError as error:
+        fail(f"the API cannot be served: {error}")
+    finally:
+        end_in_time()
+        notifier.stopping()
+        server.stop()
+        engine.stop()
+
+
+def _greet(session: Session, page: str | None) -> None:
+    for name, value in (("catalog", session.locations.catalog / "catalog.json"), ("page", page)):
+        if value is not None:
+            print(f"{name}: {plain(value)}", flush=True)  # noqa: T201 - it is asked for
+
+
+def _loop(engine: Engine, signals: Signals, notifier: Notifier, display: Display | None) -> None:
+    """Until a signal to stop: feed the watchdog, redraw, reload."""
+    pause = notifier.interval
+    while True:
+        received = signals.wait(pause)
+        if received is signal.SIGHUP:
+            notifier.reloading()
+            engine.reload()
+            notifier.ready()
+        elif received is not None:
+            return
+        if notifier.interval is not None:
+            notifier.alive(engine.stuck(), _status_line(engine))
+        if display is not None:
+            display.update(engine.status())
+            pause = _REDRAW if display.busy else _REDRAW_IDLE
+
+
+def _status_line(engine: Engine) -> str:
+    to_read, to_embed = engine.pending()
+    return f"{engine.activity()}, {to_read + to_embed} pending"
