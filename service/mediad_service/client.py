@@ -60,9 +60,7 @@ class Facts(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-def connect(
-    locations: Locations, settings: Settings, *, opening_store: Callable[[], None] = lambda: None
-) -> Facts:
+def connect(locations: Locations, settings: Settings, *, opening_store: Callable[[], None] = lambda: None) -> Facts:
     """The daemon with this state directory where one answers, else its store, read-only.
 
     A socket file that nobody listens on any more is no daemon. `opening_store` is called before the engine is loaded,

@@ -22,7 +22,8 @@ from mediad.config.locations import Locations, ensure
 from mediad.config.problems import ConfigError
 from mediad.config.settings import Settings
 from mediad.config.watch import ConfigFile
-from mediad.engine import options
+from mediad.engine import again, options
+from mediad.engine.encoder_care import EncoderCare
 from mediad.engine.errors import EngineError
 from mediad.engine.library import Library
 from mediad.engine.status import Progress, facts_of, live_status
@@ -64,7 +65,6 @@ class Engine(Library):
         self._config = _config_file(config_file, locations) if config_file else None
         self._reloading = threading.Lock()
         self._stopping = threading.Event()
-        self._encoder_ready = threading.Event()
         self._supervisor = Supervisor()
         self._scheduler = BackgroundScheduler(
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
@@ -121,6 +121,9 @@ class Engine(Library):
             options.readers(settings),
             Callbacks(self._recorded, self._ended, self._beat),
         )
+        self._encoder = EncoderCare(
+            self._spaces, self._pipeline, locations.weights, settings.schedule.encoder_retry, self._changed
+        )
 
     def _beat(self, name: str) -> None:
         if name == "recorder":
@@ -130,14 +133,15 @@ class Engine(Library):
 
     def start(self) -> None:
         """Start everything; returns while the first scans are under way."""
+        again.after_update(self.store)
         self._supervisor.start("publisher", self._publisher.run, self._publisher.stop, vital=True)
         self._supervisor.start("groups", self._groups.run, self._groups.stop, vital=True)
-        self._supervisor.start("encoder", self._prepare_encoder, lambda: None)
+        self._supervisor.start("encoder", lambda: self._encoder.prepare(self.settings.encoder), self._encoder.stop)
         self._volumes.take(self.settings)
         add = self._scheduler.add_job
         add(self._tick, "interval", seconds=_TICK)
         add(self._hourly, "interval", seconds=_HOUR)
-        add(self._retry_encoder, "interval", seconds=self.settings.schedule.encoder_retry)
+        add(self._encoder.retry, "interval", seconds=self.settings.schedule.encoder_retry)
         add(self._groups.recluster_if_changed, "interval", seconds=self.settings.schedule.recluster_interval)
         self._scheduler.start()
         if self._config is not None:
@@ -155,9 +159,7 @@ class Engine(Library):
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         self._volumes.stop_watching()
-        self._spaces.stop()
-        if self._encoder_ready.is_set():
-            self._pipeline.stop()
+        self._encoder.stop()
         self._supervisor.stop_all()
         self._search.save(self._publisher.generation)
         self.close()
@@ -170,26 +172,6 @@ class Engine(Library):
     def stuck(self) -> list[str]:
         """Vital loops that show no sign of life; while there are any, the service manager should not be assured."""
         return self._supervisor.stuck()
-
-    # -- encoder
-
-    def _prepare_encoder(self) -> None:
-        self._spaces.configure(self.settings.encoder)
-        self._pipeline.embed_later(self._spaces.lacking())
-        if not self._encoder_ready.is_set() and not self._stopping.is_set():
-            self._pipeline.start()
-            self._encoder_ready.set()
-        self._publisher.changed()
-
-    def _retry_encoder(self) -> None:
-        if self._spaces.problem and not self._stopping.is_set():
-            self._change_encoder(self.settings.encoder)
-
-    def _change_encoder(self, setting: str) -> None:
-        if self._spaces.configure(setting):
-            self._pipeline.forget_unembedded()
-            self._pipeline.embed_later(self._spaces.lacking())
-        self._publisher.changed()
 
     # -- what the parts tell
 
@@ -269,7 +251,7 @@ class Engine(Library):
         before, self.settings = self.settings, settings
         self._volumes.take(settings)
         if settings.encoder != before.encoder:
-            self._change_encoder(settings.encoder)
+            self._encoder.change(settings.encoder)
         if self._clusters.configure(options.cluster_settings(settings), by_name=settings.clustering.by_name):
             self._groups.recluster()
         restart = [
@@ -300,7 +282,7 @@ class Engine(Library):
         return self._publisher.flush()
 
     def _ingesting(self) -> bool:
-        return not self._encoder_ready.is_set() or self._pipeline.busy()
+        return not self._encoder.ready.is_set() or self._pipeline.busy()
 
     def _until(self, done: Callable[[], bool], deadline: float) -> None:
         while not done():
@@ -323,14 +305,7 @@ class Engine(Library):
 
     def retry_quarantined(self) -> int:
         """Forget the attempts of quarantined files and queue them again; how many."""
-        count = 0
-        with self.store.write() as tx:
-            for attempt in list(tx.attempts.quarantined()):
-                tx.attempts.clear(attempt.content_id, attempt.decoder)
-                for file in list(tx.files.of(attempt.content_id)):
-                    if not file.missing:
-                        tx.work.again(tx.files, file)
-                        count += 1
+        count = again.retry_quarantined(self.store)
         self._work_added()
         return count
 
@@ -346,7 +321,7 @@ class Engine(Library):
         """One word: "starting", "scanning", "indexing", "clustering", "idle", "stopping"."""
         if self._stopping.is_set():
             return "stopping"
-        if not self._encoder_ready.is_set():
+        if not self._encoder.ready.is_set():
             return "starting"
         if any(worker.scanning for worker in self._volumes.workers()):
             return "scanning"

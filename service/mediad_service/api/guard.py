@@ -40,6 +40,10 @@ _HEADERS = {
 }
 
 
+class _Stalled(Exception):
+    """The client takes nothing of what we send."""
+
+
 class Outer:
     """Adds the security headers, bounds bodies, drops who does not read on (`cut`), turns a bug into an answer."""
 
@@ -57,15 +61,18 @@ class Outer:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-            async with asyncio.timeout(_STALL):
-                await send(message)
+            try:
+                async with asyncio.timeout(_STALL):
+                    await send(message)
+            except TimeoutError as error:
+                raise _Stalled from error
 
         if _too_large(Headers(scope=scope)):
             text = f"the body must have a Content-Length of at most {LARGEST_BODY} bytes"
             return await refuse(413, text, scope, receive, guarded)
         try:
             await self._app(scope, receive, guarded)
-        except TimeoutError:
+        except _Stalled:
             self._cut(scope)
         except Exception:
             log.exception("a request failed", method=scope["method"], path=scope["path"])

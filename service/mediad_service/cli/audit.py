@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from mediad_service.audit import Report, audit as made
 from mediad_service.cli.session import FINDING, AsJson, Session, on_terminal, verb
-from mediad_service.cli.show import many, plain, print_json, print_table
+from mediad_service.cli.show import many, print_json, print_table
 
 
 @verb
@@ -34,3 +35,20 @@ def audit(
     else:
         _show(report, fast=fast)
     raise typer.Exit(FINDING if report.divergences else 0)
+
+
+def _progress(stack: ExitStack) -> Callable[[int, int], None]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    progress = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
+    task = progress.add_task("comparing", total=None)
+    return lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _show(report: Report, *, fast: bool) -> None:
+    print_table(("divergence", "file", ""), ((one.kind, one.path, one.text) for one in report.divergences))
+    print_table(("unverified", "file", ""), ((one.kind, one.path, one.text) for one in report.unverified))
+    how = "by size and time" if fast else "by content"
+    told = f"generation {report.generation}: {many(report.listed, 'file')} in the catalog, {report.seen:,} on the disk"
+    print_table((), [(f"{told}, compared {how}; {many(len(report.divergences), 'divergence')}",)])

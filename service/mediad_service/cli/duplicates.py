@@ -14,5 +14,7 @@ def duplicates(session: Session, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json(groups)
         return
-    rows = ((group["id"], group["tier"], file["relation"], file["filepath"]) for group in groups for file in group["files"])
+    rows = (
+        (group["id"], group["tier"], file["relation"], file["filepath"]) for group in groups for file in group["files"]
+    )
     print_table(("group", "tier", "relation", "file"), rows, empty="no duplicates are known")

@@ -58,5 +58,7 @@ def _volumes(volumes: list[dict[str, Any]]) -> Table:
         colour = "green" if volume["state"] == "online" else "red"
         path = Text(plain(volume["path"]), overflow="ellipsis", no_wrap=True)
         reason = Text(plain(volume["reason"] or ""))
-        table.add_row(Text(plain(volume["name"])), Text(volume["state"], style=colour), str(volume["assets"]), path, reason)
+        table.add_row(
+            Text(plain(volume["name"])), Text(volume["state"], style=colour), str(volume["assets"]), path, reason
+        )
     return table

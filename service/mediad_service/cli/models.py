@@ -24,7 +24,9 @@ def list_models(session: Session, *, as_json: AsJson = False) -> None:
     here = weights_present(wanted, weights)
     found = [{"spec": one.spec, "path": str(one.path), "size": one.size} for one in installed(weights)]
     if as_json:
-        print_json({"setting": setting, "spec": str(wanted), "present": here, "weights": str(weights), "installed": found})
+        print_json(
+            {"setting": setting, "spec": str(wanted), "present": here, "weights": str(weights), "installed": found}
+        )
         return
     print_table(("encoder", "#size", "file"), ((one.spec, size(one.size), one.path) for one in installed(weights)))
     there = "there" if here else f"not there: mediad models pull {'' if setting == 'auto' else wanted}".rstrip()

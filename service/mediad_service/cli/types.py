@@ -37,7 +37,9 @@ def types(
     if as_json:
         print_json(rows)
     else:
-        table = ((row["type"] or "(none)", row["kind"], row["count"], size(sizes[row["type"]]), row["needs"]) for row in rows)
+        table = (
+            (row["type"] or "(none)", row["kind"], row["count"], size(sizes[row["type"]]), row["needs"]) for row in rows
+        )
         print_table(("type", "kind", "#files", "#size", ""), table, empty="there are no files")
     raise typer.Exit(FINDING if failed else 0)
 

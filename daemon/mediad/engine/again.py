@@ -1,0 +1,43 @@
+"""Files that deserve another reading: quarantined ones when asked, or after an update of what decodes."""
+
+from __future__ import annotations
+
+import structlog
+
+from mediad.media.decoder import DECODER_BUILD, DECODER_VERSION
+from mediad.store import Store
+
+log = structlog.get_logger()
+
+_VERSION = "decoder_version"
+
+
+def retry_quarantined(store: Store, *, outdated_only: bool = False) -> int:
+    """Forget the attempts of quarantined contents and queue their files; how many files.
+
+    With `outdated_only` just those that another build of the decoder gave up on.
+    """
+    count = 0
+    with store.write() as tx:
+        for attempt in list(tx.attempts.quarantined()):
+            if outdated_only and attempt.decoder == DECODER_BUILD:
+                continue
+            tx.attempts.clear(attempt.content_id, attempt.decoder)
+            for file in [file for file in tx.files.of(attempt.content_id) if not file.missing]:
+                tx.work.again(tx.files, file)
+                count += 1
+    return count
+
+
+def after_update(store: Store) -> None:
+    """At start: give files another chance that a decoder before an update could not read, or read otherwise."""
+    retried = retry_quarantined(store, outdated_only=True)
+    with store.write() as tx:
+        before = tx.meta.get(_VERSION)
+        tx.meta.put(_VERSION, DECODER_VERSION)
+        outdated = before not in (None, DECODER_VERSION)
+        for file in tx.files if outdated else ():
+            if not file.missing:
+                tx.work.again(tx.files, file)
+    if retried or outdated:
+        log.info("the decoder is another one now", retried=retried, all_again=outdated)
