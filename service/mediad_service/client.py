@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Found = list[dict[str, Any]]
 
 _CONNECT = 2.0  # seconds; it is a socket of this machine
-_LIVENESS = 3.0
+_LIVENESS = 10.0
 _ANSWER = 600.0  # an encoder may have to start first, on a slow machine
 _USAGE = frozenset({400, 404, 422})
 
@@ -76,7 +76,7 @@ def connect(locations: Locations, settings: Settings, *, opening_store: Callable
     except FactsError:
         remote.close()
         opening_store()
-        return Local(locations, settings, note="the daemon does not answer; this is what its store says")
+        return Local(locations, settings, note="the daemon does not answer (this is its store)")
     if version != __version__:
         remote.note = f"the daemon is mediad {version}, this is {__version__}: restart the daemon"
     return remote
@@ -203,7 +203,7 @@ class Local:
 
     def __init__(self, locations: Locations, settings: Settings, note: str | None = None) -> None:
         self.note = note
-        self._locations = locations
+        self._missing = note or f"none runs with the state directory {locations.state}"
         self._library = self._open(locations, settings)
 
     @staticmethod
@@ -237,13 +237,13 @@ class Local:
         with _worded():
             return self._library.similar(what, count)
 
-    def sync(self, path: str | None, *, clusters: bool, timeout: float | None) -> int:
+    def sync(self, *_: object, **__: object) -> int:
         raise self._no_daemon("sync")
 
     def recluster(self) -> None:
         raise self._no_daemon("recluster")
 
-    def rename_cluster(self, cluster_id: str, name: str | None) -> None:
+    def rename_cluster(self, *_: object) -> None:
         raise self._no_daemon("rename a cluster")
 
     def reload(self) -> None:
@@ -260,7 +260,7 @@ class Local:
 
     def _no_daemon(self, what: str) -> NoDaemon:
         return NoDaemon(
-            f"only a running daemon can {what}, and none runs with the state directory {self._locations.state}: "
+            f"only a running daemon can {what}, but {self._missing}: "
             "start it with `mediad run` or `mediad service install`"
         )
 

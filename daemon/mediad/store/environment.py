@@ -140,6 +140,11 @@ class Store:
         log.info("store map grown", megabytes=size >> 20)
 
     @property
+    def revision(self) -> int:
+        """Number of the last committed transaction: while it stays the same, so does all that `read` shows."""
+        return int(self._env.info()["last_txnid"])
+
+    @property
     def used_bytes(self) -> int:
         """Bytes of the map that hold pages."""
         return int((self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"])

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediad_service.api.answers import refuse
@@ -45,14 +45,19 @@ class _Stalled(Exception):
 
 
 class Outer:
-    """Adds the security headers, bounds bodies, drops who does not read on (`cut`), turns a bug into an answer."""
+    """Adds the security headers, bounds bodies, drops who does not read on (`cut`), turns a bug into an answer.
 
-    def __init__(self, app: ASGIApp, cut: Callable[[Scope], None]) -> None:
+    `local` (for the unix socket) goes into the scope, for routes that are for this user alone.
+    """
+
+    def __init__(self, app: ASGIApp, cut: Callable[[Scope], None], *, local: bool) -> None:
         self._app = app
         self._cut = cut
+        self._local = local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
+        scope["local"] = self._local
 
         async def guarded(message: Message) -> None:
             nonlocal started
@@ -103,10 +108,13 @@ class Gate:
         headers = Headers(scope=scope)
         refused = self._refused(scope, headers)
         if refused is not None:
-            return await refuse(*refused, scope, receive, send)
-        if not self._token or scope["path"].startswith("/static/") or self._known(headers):
-            return await self._app(scope, receive, send)
-        await self._ask_for_token(scope, receive, send)
+            await refuse(*refused, scope, receive, send)
+        elif not self._token or scope["path"].startswith("/static/") or self._known(headers):
+            await self._app(scope, receive, send)
+        elif scope["path"] in _PAGES:
+            await self._take_token(scope)(scope, receive, send)
+        else:
+            await refuse(401, "send the token: Authorization: Bearer TOKEN", scope, receive, send)
 
     def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "").lower()
@@ -140,16 +148,15 @@ class Gate:
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
 
-    async def _ask_for_token(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] not in _PAGES:
-            return await refuse(401, "send the token: Authorization: Bearer TOKEN", scope, receive, send)
+    def _take_token(self, scope: Scope) -> Response:
+        """To the page with a cookie where the address has the right token, else a form that asks for it."""
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if not self._is_token(given):
-            return await self._pages.login(wrong=bool(given))(scope, receive, send)
+            return self._pages.login(wrong=bool(given))
         # Away from the address that holds the token, so that it is not left in the history.
         response = RedirectResponse(scope["path"], 303, {"cache-control": "no-store"})
         response.set_cookie(self._cookie, self._session.decode(), httponly=True, samesite="strict")
-        await response(scope, receive, send)
+        return response
 
 
 def allowed_hosts(host: str, port: int) -> frozenset[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -18,7 +18,7 @@ class Pool:
 
     def __init__(self, name: str, size: int) -> None:
         self._threads = ThreadPoolExecutor(size, f"http-{name}")
-        self._running: set[Future[object]] = set()
+        self._running: set[Future[Any]] = set()
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What `function` returns or raises."""
@@ -27,10 +27,10 @@ class Pool:
         future.add_done_callback(self._running.discard)
         return await asyncio.wrap_future(future)
 
-    def close(self) -> None:
-        """Begin nothing any more; give what runs a moment to end."""
+    def close(self, patience: float) -> None:
+        """Begin nothing any more; give what runs so many seconds to end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        wait(list(self._running), _LAST_WORD)
+        wait(list(self._running), patience)
 
 
 class Pools:
@@ -45,6 +45,6 @@ class Pools:
         """Waiting for others: the disk that a volume is on, the engine until it is in step."""
 
     def close(self) -> None:
-        self.reads.close()
-        self.work.close()
-        self.waits._threads.shutdown(wait=False, cancel_futures=True)  # these end when the engine does
+        self.reads.close(_LAST_WORD)  # these use the store, which is closed next
+        self.work.close(_LAST_WORD)
+        self.waits.close(0.0)  # these end when the engine does

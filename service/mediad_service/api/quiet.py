@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _CONNECTIONS = 256  # open at once on one socket: well below the usual limit of 1,024 files
 _GRACE = 1  # seconds that answers under way get at the end
@@ -20,13 +20,14 @@ class QuietServer(uvicorn.Server):
 
     uvicorn's own main loop wakes ten times a second to see whether it should end and to renew the Date header. Over
     two sockets that alone is more than an idle daemon may cost, so this one waits for `leave` and sends no Date.
+    `make_app` gets what cuts a connection (see `cut`).
     """
 
-    def __init__(self, app: ASGIApp, listening: socket.socket) -> None:
+    def __init__(self, make_app: Callable[[Callable[[Scope], None]], ASGIApp], listening: socket.socket) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
-                http="h11",
+                make_app(self.cut),
+                http=H11Protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -56,10 +57,14 @@ class QuietServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        self.abort()
+        for connection in self._connections():
+            connection.transport.abort()
 
-    def abort(self, scope: MutableMapping[str, Any] | None = None) -> None:
-        """Cut the connection of the request with this scope, or every one: its peer does not take what we send."""
-        for connection in list(self.server_state.connections):
-            if scope is None or connection.scope is scope:
+    def cut(self, scope: Scope) -> None:
+        """Cut the connection of the request with this scope: its peer does not take what we send."""
+        for connection in self._connections():
+            if connection.scope is scope:
                 connection.transport.abort()
+
+    def _connections(self) -> list[H11Protocol]:
+        return [one for one in self.server_state.connections if isinstance(one, H11Protocol)]

@@ -7,8 +7,7 @@ every change. What stands where is kept for a while after it was last asked for,
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +16,11 @@ import orjson
 from mediad.catalog.build import Writer
 from mediad.catalog.index import Index, read_index
 from mediad.catalog.placing import PlacedCluster, PlacedSequence, Placing, place
-from mediad.catalog.text import path_text, preview_path
 from mediad.engine import Library
-from mediad.model import ContentId, Volume
+from mediad.model import Volume
 from mediad.store import Transaction
 from mediad_service.api.answers import Refused
+from mediad_service.api.heads import Heads
 from mediad_service.api.pools import Pool
 
 _KEEP = 30.0  # seconds after the last question
@@ -35,21 +34,12 @@ class View:
     """What stands where at one revision of the store, and the heads as JSON."""
 
     revision: int
-    volumes: list[Volume]
     index: Index
-    placing: Placing
-    overview: bytes
+    flat: dict[str, Sequence[Any]]
+    """Positions in the index by section, in catalog order; lists of them for duplicates."""
     groups: dict[str, PlacedCluster | PlacedSequence]
-
-    def places(self, section: str) -> Sequence[Any]:
-        """Positions in the index (lists of them for duplicates), in catalog order."""
-        found: dict[str, Sequence[Any]] = {
-            "unclustered": self.placing.unclustered,
-            "videos": self.placing.videos,
-            "duplicates": self.placing.duplicates,
-            "low_quality": self.placing.flagged,
-        }
-        return found[section]
+    """By "cluster/ID" and "sequence/ID"."""
+    overview: bytes
 
 
 class Shelf:
@@ -63,29 +53,29 @@ class Shelf:
         self._dropping: asyncio.TimerHandle | None = None
 
     async def overview(self) -> bytes:
-        """Heads of clusters and sequences, and how much there is of the rest."""
+        """Heads of clusters and sequences, and how much there is of the rest, as JSON."""
         return (await self._current()).overview
 
     async def part(self, section: str, offset: int, limit: int) -> bytes:
         """A part of one of FLAT, as a JSON array of the same entries."""
         view = await self._current()
-        return await self._pool.run(self._render, view, section, view.places(section)[offset : offset + limit])
+        return await self._pool.run(self._render, view.index, section, view.flat[section][offset : offset + limit])
 
-    async def files(self, group: str, offset: int, limit: int) -> bytes:
-        """Files of a cluster or sequence: {"total", "files"}. Raises Refused for one that is not known."""
+    async def files(self, kind: str, group: str, offset: int, limit: int) -> bytes:
+        """Files of a "cluster" or "sequence": {"total", "files"}. Raises Refused for one that is not known."""
         view = await self._current()
-        placed = view.groups.get(group)
+        placed = view.groups.get(f"{kind}/{group}")
         if placed is None:
-            raise Refused(404, f"there is no {group.partition('/')[0]} {group.partition('/')[2]} (any more)")
+            raise Refused(404, f"there is no {kind} {group} (any more)")
         places = placed.files[offset : offset + limit]
-        rendered = await self._pool.run(self._render, view, "unclustered", places)
+        rendered = await self._pool.run(self._render, view.index, "unclustered", places)
         return b'{"total":%d,"files":%b}' % (len(placed.files), rendered)
 
     async def _current(self) -> View:
         async with self._making:
-            if self._view is None or self._view.revision != self._library.store.revision:
-                self._view = await self._pool.run(_look, self._library)
             view = self._view
+            if view is None or view.revision != self._library.store.revision:
+                view = self._view = await self._pool.run(_look, self._library)
         self.close()
         self._dropping = asyncio.get_running_loop().call_later(_KEEP, self._drop)
         return view
@@ -97,35 +87,43 @@ class Shelf:
         if self._dropping is not None:
             self._dropping.cancel()
 
-    def _render(self, view: View, section: str, places: Sequence[Any]) -> bytes:
+    def _render(self, index: Index, section: str, places: Sequence[Any]) -> bytes:
         """Entries of a section. A file that is not any more what it was in the view is left out: it is shown soon."""
         with self._library.store.read() as tx:
-            kept = [one for one in places if all(_is_same(tx, view.index, at) for at in _positions(one))]
-            name = "flagged" if section == "low_quality" else section
-            return b"".join(Writer(tx, view.index, view.volumes).section(section, Placing(**{name: kept})))
+            volumes = list(tx.volumes)
+            known = {bytes.fromhex(volume.id) for volume in volumes}
+            kept = [one for one in places if all(_is_same(tx, index, at, known) for at in _positions(one))]
+            placing = Placing(**{"flagged" if section == "low_quality" else section: kept})
+            return b"".join(Writer(tx, index, volumes).section(section, placing))
 
 
 def _positions(one: int | list[int]) -> list[int]:
     return one if isinstance(one, list) else [one]
 
 
-def _is_same(tx: Transaction, index: Index, at: int) -> bool:
-    fragment = tx.raw.get("fragments", index.keys[at])
+def _is_same(tx: Transaction, index: Index, at: int, volumes: Collection[bytes]) -> bool:
+    key = index.keys[at]
+    fragment = tx.raw.get("fragments", key) if key[:4] in volumes else None
     return fragment is not None and fragment[8:24] == index.contents[at] and fragment[24] == index.flags[at]
 
 
 def _look(library: Library) -> View:
     revision = library.store.revision  # before the view: one that is newer than its number is only made again
     with library.store.read() as tx:
-        volumes = list(tx.volumes)
+        volumes: list[Volume] = list(tx.volumes)
         index = read_index(tx, {bytes.fromhex(volume.id) for volume in volumes})
         placing = place(tx, index)
-        heads = _Heads(tx, index, volumes)
-        overview = {
-            "clusters": [heads.cluster(one) for one in placing.clusters],
-            "sequences": [heads.sequence(one) for one in placing.sequences],
-            "totals": {name: len(places) for name, places in _flat(placing).items()} | {"files": len(index)},
-        }
+        heads = Heads(tx, index, volumes)
+        clusters = [heads.cluster(one) for one in placing.clusters]
+        sequences = [heads.sequence(one) for one in placing.sequences]
+    flat: dict[str, Sequence[Any]] = {
+        "unclustered": placing.unclustered,
+        "videos": placing.videos,
+        "duplicates": placing.duplicates,
+        "low_quality": placing.flagged,
+    }
+    totals = {name: len(places) for name, places in flat.items()} | {"files": len(index)}
+    overview = orjson.dumps({"clusters": clusters, "sequences": sequences, "totals": totals})
     groups: dict[str, PlacedCluster | PlacedSequence] = {f"cluster/{one.cluster.id}": one for one in placing.clusters}
     groups |= {f"sequence/{one.sequence.id}": one for one in placing.sequences}
-    return View(revision, volumes, index, placing, orjson.dumps(overview), groups)
+    return View(revision, index, flat, groups, overview)

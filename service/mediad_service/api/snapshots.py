@@ -82,7 +82,10 @@ class Snapshots:
 
     def tag(self, name: str) -> str:
         """What an answer that holds this section now has as its ETag."""
-        return f'"{self._boot}-{self._library.store.revision}-{name}"'
+        return self._tag((name, self._library.store.revision))
+
+    def _tag(self, key: Key) -> str:
+        return f'"{self._boot}-{key[1]}-{key[0]}"'
 
     async def take(self, name: str) -> Snapshot:
         """The section as it is now. Raises Refused when too many different ones are being read."""
@@ -96,9 +99,9 @@ class Snapshots:
         return await asyncio.shield(self._making[key])
 
     async def _make(self, key: Key) -> Snapshot:
-        name, _ = key
+        pieces = self._library.section(key[0])
         try:
-            made = await self._pool.run(Snapshot, self._library.section(name), self._library.locations.state, self.tag(name))
+            made = await self._pool.run(Snapshot, pieces, self._library.locations.state, self._tag(key))
             self._made[key] = made
             return made
         finally:

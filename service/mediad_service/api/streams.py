@@ -70,7 +70,10 @@ async def _events(context: Context) -> AsyncIterator[bytes]:
     with context.hub.listen() as listener:
         happened = {"progress": await context.pools.reads.run(context.engine.status)}
         while not listener.closed:
-            yield b"".join(
-                b"event: %b\ndata: %b\n\n" % (name.encode(), orjson.dumps(data)) for name, data in happened.items()
-            ) or _SILENCE
+            yield (
+                b"".join(
+                    b"event: %b\ndata: %b\n\n" % (name.encode(), orjson.dumps(data)) for name, data in happened.items()
+                )
+                or _SILENCE
+            )
             happened = await listener.next(_HEARTBEAT)

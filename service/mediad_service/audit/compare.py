@@ -96,7 +96,7 @@ class Comparison:
 
     def _absent_from_disk(self, entry: Entry, seen: Seen) -> None:
         try:
-            os.lstat(entry.path)  # noqa: PTH116 - bytes
+            os.lstat(entry.path)
         except (FileNotFoundError, NotADirectoryError):
             self._found("not on the disk", entry.shown, "is in the catalog, but not on the disk")
         except OSError as error:

@@ -42,7 +42,7 @@ def make_app(arguments: Sequence[str] = ()) -> typer.Typer:
     return app
 
 
-def _version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         from mediad import __version__
 
@@ -55,7 +55,9 @@ def _common(
     config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Directory of the store.")] = None,
     catalog_dir: Annotated[Path | None, typer.Option(help="Directory of the catalog.")] = None,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which version this is.")
+    ] = False,
 ) -> None:
     """Where things are may be said before the verb or after it."""
     context.obj = {"config": config, "state_dir": state_dir, "catalog_dir": catalog_dir}

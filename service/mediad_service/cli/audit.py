@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mediad_service.audit import Report, audit as made
+from mediad_service.audit import Report
+from mediad_service.audit import audit as compare
 from mediad_service.cli.session import FINDING, AsJson, Session, on_terminal, verb
 from mediad_service.cli.show import many, print_json, print_table
 
@@ -29,7 +30,7 @@ def audit(
     with ExitStack() as stack:
         settings = session.settings_or_defaults()
         tell = _progress(stack) if on_terminal() and not session.quiet else None
-        report = made(session.locations.catalog, settings, fast=fast, progress=tell)
+        report = compare(session.locations.catalog, settings, fast=fast, progress=tell)
     if as_json:
         print_json(report.document())
     else:

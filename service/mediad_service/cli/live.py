@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from mediad_service.cli.show import duration, many, plain
+from mediad_service.cli.show import many, pace, plain
 
 
 class Display:
@@ -19,8 +19,8 @@ class Display:
     def __init__(self, console: Console) -> None:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         self._progress = Progress(*columns, TextColumn("{task.fields[pace]}"), console=console)
-        self._task = self._progress.add_task("starting", total=None, pace="")
-        self._live = Live(self._progress, console=console, refresh_per_second=4, transient=True)
+        self._task = self._progress.add_task("", total=None, pace="")
+        self._live = Live(Text("  starting"), console=console, refresh_per_second=4, transient=True)
         self._whole = 0  # the most that was pending since there was nothing to do
         self.busy = True
 
@@ -36,20 +36,12 @@ class Display:
         pending, state = status["pending"], status["state"]
         self.busy = bool(pending) or state != "idle"
         self._whole = max(self._whole, pending) if pending else 0
-        total = self._whole or (None if self.busy else 1)
-        self._progress.update(
-            self._task, description=state, total=total, completed=self._whole - pending, pace=pace(status)
-        )
+        done = self._whole - pending
+        self._progress.update(self._task, description=state, total=self._whole, completed=done, pace=pace(status))
         images, videos = status["assets"]["images"], status["assets"]["videos"]
         known = Text(f"  {many(images, 'image')}, {many(videos, 'video')}, generation {status['generation']}")
-        top = self._progress if self.busy else Text(f"  {state}")
+        top = self._progress if pending else Text(f"  {state}")
         self._live.update(Group(top, known, _volumes(status["volumes"])))
-
-
-def pace(status: dict[str, Any]) -> str:
-    """Rate and time left, as far as they are known."""
-    rate, left = status.get("rate"), status.get("eta_seconds")
-    return ", ".join([f"{rate:.1f} files/s"] * bool(rate) + [f"{duration(left or 0)} left"] * bool(left))
 
 
 def _volumes(volumes: list[dict[str, Any]]) -> Table:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from mediad_service.cli.show import plain
 
@@ -24,7 +24,7 @@ def configure(level: str, console: Console | None = None) -> None:
     """Send our events, and the warnings of the libraries, to `console` (a terminal) or as plain lines to stderr."""
     import structlog
 
-    sink: TextIO = _Above(console) if console is not None else sys.stderr
+    sink = cast(TextIO, _Above(console)) if console is not None else sys.stderr
     before: list[Any] = [structlog.processors.add_log_level, *_timestamp(console), _safe]
     after = _for_people() if console is not None else _for_programs()
     structlog.configure(

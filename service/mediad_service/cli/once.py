@@ -58,7 +58,13 @@ def once(
         print_json(summary)
     elif output != _STDOUT:
         _show(summary, output)
-    raise typer.Exit(FINDING if summary["quarantined"] or summary["failing"] or summary["pending"] else 0)
+    raise typer.Exit(0 if _complete(summary) else FINDING)
+
+
+def _complete(summary: dict[str, Any]) -> bool:
+    """Whether everything in the folder is in the catalog."""
+    away = any(volume["state"] != "online" for volume in summary["volumes"])
+    return not (away or summary["quarantined"] or summary["failing"] or summary["pending"])
 
 
 def places_for(session: Session, directory: Path) -> Locations:
@@ -165,5 +171,5 @@ def _show(summary: dict[str, Any], output: Path | None) -> None:
             ("copy", output),
         ]
     )
-    for title in ("quarantined", "failing"):
-        print_table((title, "reason"), ((entry["path"], entry["reason"]) for entry in summary[title]))
+    for kind in ("quarantined", "failing"):
+        print_table((kind, "reason"), ((entry["path"], entry["reason"]) for entry in summary[kind]), kind=kind)

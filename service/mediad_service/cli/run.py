@@ -107,24 +107,25 @@ def _forget(state: Path) -> None:
 
 
 def _serve(engine: Engine, session: Session, signals: Signals, notifier: Notifier, display: Display | None) -> None:
-    from mediad_service.api import serve
+    from mediad_service.api import SocketTaken, serve
     from mediad_service.cli.signals import end_in_time
 
     server = serve(engine, engine.settings, session.locations)
-    engine.start()
-    try:
-        server.start()
-        engine.page = server.page
+    with ExitStack() as stack:  # what began last ends first, and the engine ends whatever becomes of the server
+        stack.callback(engine.stop)
+        engine.start()
+        stack.callback(server.stop)
+        stack.callback(notifier.stopping)
+        stack.callback(end_in_time)
+        try:
+            server.start()
+        except SocketTaken as error:
+            fail(str(error), BUSY)
+        except OSError as error:
+            fail(f"the API cannot be served: {error}")
         _greet(session, server.page)
         notifier.ready()
         _loop(engine, signals, notifier, display)
-    except OSError as error:
-        fail(f"the API cannot be served: {error}")
-    finally:
-        end_in_time()
-        notifier.stopping()
-        server.stop()
-        engine.stop()
 
 
 def _greet(session: Session, page: str | None) -> None:
@@ -135,9 +136,8 @@ def _greet(session: Session, page: str | None) -> None:
 
 def _loop(engine: Engine, signals: Signals, notifier: Notifier, display: Display | None) -> None:
     """Until a signal to stop: feed the watchdog, redraw, reload."""
-    pause = notifier.interval
     while True:
-        received = signals.wait(pause)
+        received = signals.wait(_pause(notifier, display))
         if received is signal.SIGHUP:
             notifier.reloading()
             engine.reload()
@@ -148,7 +148,13 @@ def _loop(engine: Engine, signals: Signals, notifier: Notifier, display: Display
             notifier.alive(engine.stuck(), _status_line(engine))
         if display is not None:
             display.update(engine.status())
-            pause = _REDRAW if display.busy else _REDRAW_IDLE
+
+
+def _pause(notifier: Notifier, display: Display | None) -> float | None:
+    """How long to wait for a signal at most, in seconds."""
+    if display is None:
+        return notifier.interval
+    return _REDRAW if display.busy else _REDRAW_IDLE
 
 
 def _status_line(engine: Engine) -> str:

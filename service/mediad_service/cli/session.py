@@ -95,7 +95,8 @@ def verb(function: Callable[Concatenate[Session, P], None]) -> Callable[..., Non
 
     @wraps(function)
     def run(context: typer.Context, **options: Any) -> None:
-        session = Session(**{name: options.pop(name) or (context.obj or {}).get(name) for name in _COMMON})
+        common: dict[str, Any] = {name: options.pop(name) or (context.obj or {}).get(name) for name in _COMMON}
+        session = Session(**common)
         try:
             function(session, **options)  # type: ignore[call-arg] # the options are those of its own signature
         except ConfigError as error:

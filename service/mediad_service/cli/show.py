@@ -41,14 +41,15 @@ def print_json(document: Any) -> None:
     sys.stdout.buffer.flush()
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "", kind: str = "") -> None:
     """Rows under `columns`; a column whose name starts with "#" holds numbers. `empty` is said where there are none.
 
-    Without a terminal: the rows alone, a line each, with tabs between their cells.
+    Without a terminal: the rows alone, a line each, with tabs between their cells; `kind` before each, where it is
+    needed to tell the rows of several tables apart.
     """
     if not sys.stdout.isatty():
         for row in rows:
-            print("\t".join(plain(_cell(cell)) for cell in row))  # noqa: T201 - it is what the command is for
+            print("\t".join(plain(_cell(cell)) for cell in ([kind, *row] if kind else row)))  # noqa: T201 - it is what the command is for
         return
     from rich.console import Console
     from rich.table import Table
@@ -98,5 +99,13 @@ def duration(seconds: float) -> str:
 
 
 def many(count: int, one: str, more: str | None = None) -> str:
-    """ "1 image", "2 images"."""
+    """A number and what it is of: "1 image", "2 images"."""
     return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def pace(status: dict[str, Any]) -> str:
+    """Rate and time left of a status, as far as they are known."""
+    rate, left = status.get("rate"), status.get("eta_seconds")
+    return ", ".join(
+        [f"{one:.1f} files/s" for one in (rate,) if one] + [f"{duration(one)} left" for one in (left,) if one]
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mediad_service.cli.session import AsJson, Session, verb
-from mediad_service.cli.show import duration, many, print_facts, print_json, print_table
+from mediad_service.cli.show import duration, many, pace, print_facts, print_json, print_table
 
 _NAMED = 20  # files in trouble that are listed for people; the rest is counted
 
@@ -23,9 +23,10 @@ def status(session: Session, *, as_json: AsJson = False) -> None:
         print_json(known)
         return
     print_facts(_facts(known))
-    print_table(("volume", "state", "#files", "path", ""), (_volume(volume) for volume in known["volumes"]))
-    for title, entries in (("quarantined", known["quarantined"]), ("failing", known["failing"])):
-        print_table((title, "reason"), ((entry["path"], entry["reason"]) for entry in entries[:_NAMED]))
+    columns = ("volume", "state", "#files", "path", "")
+    print_table(columns, (_volume(volume) for volume in known["volumes"]), kind="volume")
+    for kind, entries in (("quarantined", known["quarantined"]), ("failing", known["failing"])):
+        print_table((kind, "reason"), ((entry["path"], entry["reason"]) for entry in entries[:_NAMED]), kind=kind)
         if len(entries) > _NAMED:
             print_facts([("", f"... and {len(entries) - _NAMED} more: see --json")])
 
@@ -48,14 +49,13 @@ def _facts(known: dict[str, Any]) -> Iterator[tuple[str, object]]:
 
 def _state(known: dict[str, Any]) -> str:
     pid, since = known.get("pid"), known.get("uptime_seconds")
-    return known["state"] + (f" (process {pid}, for {duration(since or 0)})" if pid else "")
+    return str(known["state"]) + (f" (process {pid}, for {duration(since or 0)})" if pid else "")
 
 
 def _pending(known: dict[str, Any]) -> str:
-    """ "120 (20 files/s, 6 s left)"."""
-    rate, left = known.get("rate"), known.get("eta_seconds")
-    pace = ", ".join([f"{rate:.1f} files/s"] * bool(rate) + [f"{duration(left or 0)} left"] * bool(left))
-    return f"{known['pending']:,}" + (f" ({pace})" if known["pending"] and pace else "")
+    """How much is to be done, and how fast it goes: "120 (20 files/s, 6 s left)"."""
+    told = pace(known)
+    return f"{known['pending']:,}" + (f" ({told})" if known["pending"] and told else "")
 
 
 def _encoder(encoder: dict[str, Any]) -> str:

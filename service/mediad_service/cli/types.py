@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import typer
 
@@ -30,16 +31,14 @@ def types(
         suffix = suffix_of(file.path)
         counts[suffix] += 1
         sizes[suffix] += file.stat.size
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"type": suffix, "kind": _kind(suffix), "count": count, "size": sizes[suffix], "needs": _needs(suffix)}
         for suffix, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
     if as_json:
         print_json(rows)
     else:
-        table = (
-            (row["type"] or "(none)", row["kind"], row["count"], size(sizes[row["type"]]), row["needs"]) for row in rows
-        )
+        table = ((row["type"] or "(none)", row["kind"], row["count"], size(row["size"]), row["needs"]) for row in rows)
         print_table(("type", "kind", "#files", "#size", ""), table, empty="there are no files")
     raise typer.Exit(FINDING if failed else 0)
 
