@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -17,6 +16,7 @@ import structlog
 from numpy.typing import NDArray
 
 from mediad.channel import Blob, Child, ChildError, Limits, Message
+from mediad.durable import replace_file
 from mediad.encoders.spec import parse
 from mediad.encoders.weights import require
 from mediad.model import EncoderInfo, InputSpec
@@ -159,9 +159,7 @@ class Encoder:
     def _remember(self, info: EncoderInfo) -> None:
         entries = _read(self._cache) | {str(self._spec): {"stamp": self._stamp(), "info": asdict(info)}}
         self._cache.parent.mkdir(parents=True, exist_ok=True)
-        new = self._cache.with_suffix(f".{os.getpid()}.new")
-        new.write_bytes(orjson.dumps(entries, option=orjson.OPT_INDENT_2))
-        new.replace(self._cache)
+        replace_file(self._cache, orjson.dumps(entries, option=orjson.OPT_INDENT_2))
         _log.info("encoder ready", id=info.id, dimensions=info.dimensions, text=info.text, backend=info.backend)
 
 

@@ -21,6 +21,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
+from mediad.durable import replace_file
 from mediad.encoders.tower import Format, Tower
 
 _LEAST_COSINE = 0.999
@@ -150,6 +151,4 @@ def _read(path: Path) -> dict[str, dict[str, object]]:
 
 def _write(path: Path, content: dict[str, dict[str, object]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    new.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
-    new.replace(path)
+    replace_file(path, orjson.dumps(content, option=orjson.OPT_INDENT_2))
