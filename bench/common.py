@@ -57,10 +57,20 @@ def photo(path: Path, seed: int, size: tuple[int, int]) -> Path:
     return path
 
 
-def photos(directory: Path, count: int, size: tuple[int, int], first: int = 0) -> list[Path]:
-    """`count` different ones, `first`.jpg and on."""
+def photos(directory: Path, count: int, size: tuple[int, int], *, drawn: int | None = None, first: int = 0) -> None:
+    """Files 000000.jpg and on (from `first`), all different in their bytes.
+
+    Only `drawn` of them show a picture of their own: drawing 12 MP takes longer than indexing it. The others are copies
+    with some bytes more behind the end of the picture, which cost as much to decode.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    return [photo(directory / f"{number:06d}.jpg", number, size) for number in range(first, first + count)]
+    for number in range(count):
+        path = directory / f"{first + number:06d}.jpg"
+        if drawn is None or number < drawn:
+            photo(path, first + number, size)
+        else:
+            original = directory / f"{first + number % drawn:06d}.jpg"
+            path.write_bytes(original.read_bytes() + b"copy %d" % (first + number))
 
 
 class Served:
@@ -124,12 +134,7 @@ class Served:
 
     def cpu_seconds(self) -> float:
         """Processor time of the daemon and of all its children, ended ones included."""
-        total = 0.0
-        for process in self.processes():
-            with suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-        return total
+        return cpu_of(self.processes())
 
     def stop(self) -> None:
         if self.ask is not None:
@@ -144,6 +149,15 @@ class Served:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def cpu_of(processes: Sequence[psutil.Process]) -> float:
+    """Processor time in seconds that these have used, and children of theirs that have ended."""
+    total = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:4])
+    return total
 
 
 @contextmanager

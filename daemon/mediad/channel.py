@@ -36,13 +36,20 @@ _MAX_HEADER = 64 << 20
 _MAX_BLOB = 1 << 30
 _MAX_BLOBS = 100_000
 _PR_SET_PDEATHSIG = 1
+_OUT_OF_MEMORY = 86  # exit status
+_LAST_WAIT = 2.0
 # The kernel sends a child its death signal when the *thread* that started it ends, so one thread that never ends
 # before the process does starts them all.
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+_undead: list[subprocess.Popen[bytes]] = []  # killed, but not dead yet; only the spawner's thread touches it
 
 
 class ChildError(Exception):
-    """A request to a child failed. `reason` is one of "crashed", "timeout", "protocol", "refused"."""
+    """A request to a child failed.
+
+    `reason` is one of "crashed", "timeout", "protocol", "refused", and where it says nothing of what was asked,
+    "stopped" (by us) and "unavailable" (it could not be started).
+    """
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
@@ -93,6 +100,31 @@ class Limits:
     nice: int = 10
 
 
+class _Deadline:
+    """Kills a process when its time is over. A trickling child cannot reset it, as it does a socket's timeout."""
+
+    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, seconds: float) -> None:
+        self._process, self._socket = process, sock
+        self._lock = threading.Lock()
+        self._expired = self._ended = False
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _expire(self) -> None:
+        with self._lock:
+            if not self._ended:  # or it would kill in the middle of the next request
+                self._expired = True
+                _end(self._process, self._socket)
+
+    def end(self) -> bool:
+        """No more killing from now on; whether it was too late for that."""
+        self._timer.cancel()
+        with self._lock:
+            self._ended = True
+            return self._expired
+
+
 class Child:
     """A process that answers one request at a time; started when first asked, restarted after any failure.
 
@@ -106,6 +138,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._last_used = time.monotonic()
+        self._stopping = False
 
     @property
     def pid(self) -> int | None:
@@ -124,7 +157,8 @@ class Child:
 
         Raises:
             ChildError: the child crashed, broke the protocol, did not answer in time (it is then gone; the next
-                request starts another), or answered that it refuses (reason "refused"; it lives on).
+                request starts another), answered that it refuses (reason "refused"; it lives on), was stopped, or
+                could not be started.
         """
         with self._lock:
             try:
@@ -136,41 +170,56 @@ class Child:
         return answer, data
 
     def _exchange(self, message: Message, blobs: Sequence[Blob], deadline: float) -> tuple[Message, list[bytearray]]:
-        sock = self._started()
-        timer = threading.Timer(deadline, self._terminate)  # a trickling child must not reset a socket timeout
-        timer.daemon = True
-        timer.start()
+        sock, process = self._started()
+        limit = _Deadline(process, sock, deadline)
         try:
             send(sock, message, blobs)
-            return receive(sock)
-        except (EOFError, OSError, ValueError, ChildError) as error:
-            timed_out = not timer.is_alive()
-            status = self._discard()
+            answer = receive(sock)
+        except (EOFError, OSError, ValueError, MemoryError, ChildError) as error:
+            timed_out, status = limit.end(), self._discard()
+            if self._stopping:
+                raise ChildError("stopped", "the child was stopped") from error
             if timed_out:
                 raise ChildError("timeout", f"no answer within {deadline:g} s") from error
             if isinstance(error, ChildError):
                 raise
+            if isinstance(error, MemoryError):
+                raise ChildError("protocol", "its answer is larger than the memory that is left") from error
             raise ChildError("crashed", describe_exit(status)) from error
-        finally:
-            timer.cancel()
+        except BaseException:  # half a message may be in the socket: nobody could make sense of what follows it
+            limit.end()
+            self._discard()
+            raise
+        if limit.end():
+            self._discard()  # it answered at the last moment and was killed all the same
+        return answer
 
-    def _started(self) -> socket.socket:
-        if self._socket is not None and self.pid is not None:
-            return self._socket
+    def _started(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+        if self._socket is not None and self._process is not None and self._process.poll() is None:
+            return self._socket, self._process
         self._discard()
-        ours, theirs = socket.socketpair()
+        try:
+            self._socket, theirs = socket.socketpair()
+            with theirs:
+                self._process = _SPAWNER.submit(_start, self._command_for(theirs.fileno()), theirs.fileno()).result()
+        except OSError as error:  # no memory, no processes, no descriptors left, or our own program is gone
+            self._discard()
+            raise ChildError("unavailable", f"the child could not be started: {error}") from error
+        if self._stopping:  # `stop` found no process to end
+            self._process.kill()
+            self._discard()
+            raise ChildError("stopped", "the child was stopped")
+        return self._socket, self._process
+
+    def _command_for(self, fd: int) -> list[str]:
         limits = self._limits
-        command = [*self._command, f"--fd={theirs.fileno()}", f"--memory={limits.memory}"]
-        command += [f"--cpu-seconds={limits.cpu_seconds}", f"--nice={limits.nice}", f"--parent={os.getpid()}"]
-        with theirs:
-            self._process = _SPAWNER.submit(_start, command, theirs.fileno()).result()
-        self._socket = ours
-        return ours
+        own = [f"--fd={fd}", f"--memory={limits.memory}", f"--cpu-seconds={limits.cpu_seconds}"]
+        return [*self._command, *own, f"--nice={limits.nice}", f"--parent={os.getpid()}"]
 
     def _terminate(self) -> None:
-        process = self._process
-        if process is not None:
-            process.kill()
+        process, sock = self._process, self._socket
+        if process is not None and sock is not None:
+            _end(process, sock)
 
     def _discard(self) -> int | None:
         """Kill and reap the process; its exit status (negative: the signal that ended it)."""
@@ -183,25 +232,41 @@ class Child:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(timeout=0.2)  # a crashed child's own status says more than our SIGKILL
         process.kill()
-        return process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=_LAST_WAIT)
+        _SPAWNER.submit(_undead.append, process)  # it hangs in the kernel, on a drive that does not answer
+        return None
 
     def stop(self) -> None:
-        """End the process; a request under way fails with "crashed"."""
+        """End the process; a request under way fails with "stopped"."""
+        self._stopping = True
         self._terminate()
         with self._lock:
             self._discard()
+            self._stopping = False
+
+
+def _end(process: subprocess.Popen[bytes], sock: socket.socket) -> None:
+    """Kill a child; who waits for its answer waits no more, even if it hangs in the kernel and so cannot die yet."""
+    process.kill()
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _start(command: list[str], fd: int) -> subprocess.Popen[bytes]:
+    _undead[:] = [process for process in _undead if process.poll() is None]
     return subprocess.Popen(command, pass_fds=[fd], stdin=subprocess.DEVNULL)
 
 
 def describe_exit(status: int | None) -> str:
     """What an exit status of a child means, in words."""
     if status is None:
-        return "the child could not be started"
+        return "the child could not be started or ended"
+    if status == _OUT_OF_MEMORY:
+        return "it takes more memory than a child may have"
     if status < 0:
-        return f"the child was ended by {signal.Signals(-status).name}"
+        name = next((known.name for known in signal.Signals if known == -status), f"signal {-status}")
+        return f"the child was ended by {name}"
     return f"the child exited with status {status}"
 
 
@@ -234,14 +299,15 @@ def serve(arguments: argparse.Namespace, make_handler: Callable[[], Handler]) ->
             try:
                 answer, data = handler(message, blobs)
             except MemoryError:
-                os._exit(86)
+                os._exit(_OUT_OF_MEMORY)
             except Exception as error:  # whatever a decoder raises is the answer
                 answer, data = {"error": f"{type(error).__name__}: {error}", "reason": "refused"}, ()
             send(sock, answer, data)
 
 
 def _limit(arguments: argparse.Namespace) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    for ours in (signal.SIGINT, signal.SIGTERM):  # service managers and terminals tell the whole group
+        signal.signal(ours, signal.SIG_IGN)  # the parent ends us, or goes
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if arguments.memory:
         resource.setrlimit(resource.RLIMIT_AS, (arguments.memory, arguments.memory))

@@ -209,29 +209,36 @@ class Local:
     @staticmethod
     def _open(locations: Locations, settings: Settings) -> Library:
         from mediad.engine import Library
-        from mediad.store import StoreDamaged
 
         try:
-            return Library(locations, settings)
+            with _worded():
+                return Library(locations, settings)
         except FileNotFoundError as error:
             text = f"nothing is known yet with the state directory {locations.state}: start `mediad run DIRECTORY`"
             raise FactsError(text) from error
-        except (StoreDamaged, OSError) as error:
-            raise FactsError(str(error)) from error
+        except OSError as error:
+            raise FactsError(f"the store cannot be read: {error}") from error
 
     def status(self) -> dict[str, Any]:
-        return self._library.status()
+        with _worded():
+            return self._library.status()
 
     def entries(self, section: str) -> Found:
-        return self._library.entries(section)
+        with _worded():
+            return self._library.entries(section)
 
     def search_text(self, text: str, count: int) -> Found:
         with _worded():
             return self._library.search_text(text, count)
 
     def search_image(self, path: str, count: int) -> Found:
-        with _worded():
-            return self._library.search_image(Path(path), count)
+        from mediad.media.spec import Undecodable
+
+        try:
+            with _worded():
+                return self._library.search_image(Path(path), count)
+        except (Undecodable, OSError) as error:
+            raise FactsError(str(error), usage=True) from error
 
     def similar(self, what: str, count: int) -> Found:
         with _worded():
@@ -270,13 +277,11 @@ def _worded() -> Iterator[None]:
     """The errors of the engine as ours."""
     from mediad.channel import ChildError
     from mediad.encoders import EncoderError, TextUnsupported, WeightsUnavailable
-    from mediad.media.spec import Undecodable
+    from mediad.store import StoreDamaged
 
     try:
         yield
     except KeyError as error:
         raise FactsError(str(error.args[0]), usage=True) from error
-    except (Undecodable, OSError) as error:
-        raise FactsError(str(error), usage=True) from error
-    except (TextUnsupported, EncoderError, WeightsUnavailable, ChildError) as error:
+    except (TextUnsupported, EncoderError, WeightsUnavailable, ChildError, StoreDamaged) as error:
         raise FactsError(str(error)) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from tests.cli.conftest import CONFIG, Command, pictures
 
 
@@ -120,11 +120,18 @@ def test_a_wrong_file_is_told_whole_with_its_lines(command: Command) -> None:
     assert second.startswith(f"{command.config}:3: [http] port: ")
 
 
-def test_without_a_file_and_directories_it_says_what_to_do(command: Command) -> None:
+def test_without_a_file_it_says_what_to_do_and_takes_the_file_up_when_it_comes(
+    command: Command, tmp_path: Path
+) -> None:
+    config = command.config.read_text()
     command.config.unlink()
-    done = command("run")
-    assert done.returncode == 2
-    assert b"mediad volumes add" in done.stderr
+    pictures(tmp_path / "library", ["a.jpg"])
+    with running(command) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        until("mediad volumes add", command)
+        command.config.write_text(config + f'\n[[volumes]]\npath = "{tmp_path / "library"}"\n')
+        until("name=library state=online", command)
 
 
 def test_a_directory_that_holds_the_state_is_refused(command: Command) -> None:
@@ -149,11 +156,17 @@ def test_a_stale_socket_is_no_daemon(command: Command, tmp_path: Path) -> None:
         assert json.loads(command("similar", tmp_path / "library/a.jpg", "--json").stdout) == []
 
 
-def test_a_daemon_that_hangs_is_told_from_none(command: Command) -> None:
-    command.state.mkdir()
-    with socket.socket(socket.AF_UNIX) as silent:
-        silent.bind(str(command.state / "mediad.sock"))
-        silent.listen()
-        done = command("clusters", "--recluster", "--verbose")
-    assert done.returncode == 1
-    assert os.fsencode(str(command.state)) in done.stderr
+@pytest.mark.long
+def test_a_daemon_that_hangs_is_told_from_none(command: Command, tmp_path: Path) -> None:
+    pictures(tmp_path / "library", ["a.jpg"])
+    with running(command, tmp_path / "library") as process:
+        until("the API answers", command)
+        command.json("sync")
+        process.send_signal(signal.SIGSTOP)
+        done = command("status")
+        assert done.returncode == 0
+        assert b"the daemon does not answer" in done.stderr
+        assert b"1 image" in done.stdout
+        asked = command("clusters", "--recluster")
+        assert asked.returncode == 1
+        assert b"the daemon does not answer" in asked.stderr

@@ -26,7 +26,7 @@ def reduced(vectors: Vectors, settings: ClusterSettings) -> NDArray[np.float64]:
     They come back as they are when they are too few for a neighbour graph.
     """
     count, dimensions = vectors.shape
-    if settings.reduce == "none" or count < settings.neighbors + 2:
+    if settings.reduce == "none" or count < max(settings.neighbors, settings.components) + 2:
         return vectors.astype(np.float64)
     if settings.reduce == "pca":
         components = min(_PRINCIPAL, count, dimensions)

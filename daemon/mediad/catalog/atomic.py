@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from mediad.durable import sync_directory
+
 
 @contextlib.contextmanager
 def staged(path: Path) -> Iterator[BinaryIO]:
@@ -45,11 +47,3 @@ def write(path: Path, data: bytes) -> None:
 
 def stage_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.new")
-
-
-def sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

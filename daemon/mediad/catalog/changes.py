@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 import structlog
 
-from mediad.catalog import atomic
 from mediad.catalog.text import iso
+from mediad.durable import sync_directory
 from mediad.model import Change
 
 log = structlog.get_logger()
@@ -58,7 +58,7 @@ class Feed:
                 view = view[file.write(view) or 0 :]
             os.fsync(fd)
         if created:
-            atomic.sync_directory(self._path.parent)
+            sync_directory(self._path.parent)
 
     def _rotate_if_large(self) -> None:
         if self._path.exists() and self._path.stat().st_size >= self._max_bytes:

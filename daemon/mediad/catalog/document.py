@@ -94,7 +94,7 @@ class Sequence(_Part):
     count: int = Field(ge=1, description="number of files listed")
     files: list[File]
     kind: str = Field(description="numbered, burst, timelapse or series")
-    pattern: str = optional("file name with # for each digit of the frame number")
+    pattern: str = optional("file name with the frame number as printf writes it: shot_%04d.exr")
     first: int = optional("lowest frame number")
     last: int = optional("highest frame number")
     missing: list[int] = optional("frame numbers between them that have no file")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import platformdirs
 
+from mediad.durable import make_directory
+
 from .problems import ConfigError, Finding
 from .settings import Settings
 from .values import SOCKET_PATH_LIMIT
@@ -85,7 +87,7 @@ def ensure(locations: Locations) -> None:
 
 def _make(path: Path, suggestion: str) -> Finding | None:
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(path)
     except OSError as error:
         return Finding((), f"the directory {path} cannot be made: {error.strerror}", suggestion)
     return None

@@ -64,6 +64,11 @@ class EncoderCare:
         if self._fetch(self._spaces.setting):
             self.change(self._spaces.setting)
 
+    def look_again(self) -> None:
+        """Weights may have come by other hands: use them if so, fetch nothing."""
+        if self._spaces.problem and self.ready.is_set() and not self._stopping:
+            self.change(self._spaces.setting)
+
     def _fetch(self, setting: str) -> bool:
         self._pull = Pull(setting, self._weights)
         try:

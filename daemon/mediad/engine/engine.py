@@ -17,12 +17,11 @@ from mediad.catalog.interval import Interval
 from mediad.catalog.metadata import Facts
 from mediad.catalog.publish import Publisher
 from mediad.catalog.status import write_status
-from mediad.config.load import load
 from mediad.config.locations import Locations, ensure
 from mediad.config.problems import ConfigError
 from mediad.config.settings import Settings
 from mediad.config.watch import ConfigFile
-from mediad.engine import again, options
+from mediad.engine import again, memory, options
 from mediad.engine.encoder_care import EncoderCare
 from mediad.engine.errors import EngineError
 from mediad.engine.library import Library
@@ -30,8 +29,9 @@ from mediad.engine.status import Progress, facts_of, live_status
 from mediad.engine.volume_set import VolumeSet
 from mediad.events import Event, Events, Subscription
 from mediad.ingest.job import Ended, Job
-from mediad.ingest.pipeline import Callbacks, Pipeline
+from mediad.ingest.pipeline import Pipeline
 from mediad.ingest.previews import Previews
+from mediad.ingest.recorder import Callbacks
 from mediad.ingest.stages import Context
 from mediad.model import ContentId, EncoderInfo, Volume
 from mediad.store import Store
@@ -51,10 +51,11 @@ _POLL = 0.02
 
 
 class Engine(Library):
-    """The running daemon. `config_file` None: the settings stay as they are (volumes named on the command line)."""
+    """The running daemon. It follows `config` where there is one; without, the settings stay as they are."""
 
-    def __init__(self, locations: Locations, settings: Settings, config_file: Path | None = None) -> None:
+    def __init__(self, locations: Locations, settings: Settings, config: ConfigFile | None = None) -> None:
         ensure(locations)
+        memory.limit()
         self._previews = Previews(locations.catalog / "previews")
         store = Store(options.store_directory(locations.state))
         super().__init__(locations, settings, store=store)
@@ -62,7 +63,7 @@ class Engine(Library):
         self.page: str | None = None
         self.events = Events()
         self.config_problems: list[str] = []
-        self._config = _config_file(config_file, locations) if config_file else None
+        self._config = config
         self._reloading = threading.Lock()
         self._stopping = threading.Event()
         self._supervisor = Supervisor()
@@ -70,6 +71,7 @@ class Engine(Library):
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
         )
         self.progress = Progress()
+        self._worked = True
         self._build(settings)
 
     # -- composition
@@ -114,6 +116,7 @@ class Engine(Library):
                 lambda: self._spaces.filling,
                 options.decode_spec(settings),
                 self._volumes.follows,
+                self._volumes.proven,
                 limits.attempts,
             ),
             lambda: options.make_decoder(settings),
@@ -207,6 +210,7 @@ class Engine(Library):
 
     def _published(self, generation: int) -> None:
         write_status(self.locations.catalog, self.status())
+        self._worked = True
         self.events.publish(Event("published", {"generation": generation}))
 
     # -- by the clock
@@ -224,6 +228,9 @@ class Engine(Library):
             self._groups.recluster()
         if self.progress.moved():
             self.events.publish(Event("progress", self.status()))
+        elif self._worked and self.activity() == "idle":
+            self._worked = False
+            memory.give_back()
 
     def _hourly(self) -> None:
         upkeep.expire(self.store, self.settings.schedule.retention, self._search.remove)
@@ -233,9 +240,11 @@ class Engine(Library):
     # -- configuration
 
     def reload(self) -> None:
-        """Read the configuration file now (SIGHUP)."""
+        """Read the configuration file now (SIGHUP), and look whether an encoder that was missing is there."""
         if self._config is not None:
             self._config.reload()
+        if self._scheduler.running:
+            self._scheduler.add_job(self._encoder.look_again)
 
     def _config_changed(self, result: Settings | ConfigError) -> None:
         with self._reloading:
@@ -334,8 +343,9 @@ class Engine(Library):
         return self._volumes.watching(volume)
 
     def pending(self) -> tuple[int, int]:
-        """(files to read, assets to embed)."""
-        return self._pipeline.pending()
+        """(files to read, those included that may still be being written; assets to embed)."""
+        to_read, to_embed = self._pipeline.pending()
+        return to_read + self._volumes.awaited(), to_embed
 
     def encoder_problem(self) -> str | None:
         return self._spaces.problem
@@ -351,7 +361,3 @@ class Engine(Library):
 
     def _facts(self) -> tuple[list[Volume], Facts]:
         return self._volumes.volumes(), facts_of(self.status(), self._spaces.serving, self._clusters.timing())
-
-
-def _config_file(path: Path, locations: Locations) -> ConfigFile:
-    return ConfigFile(path, lambda: load(path, locations=locations))

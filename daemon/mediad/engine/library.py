@@ -157,14 +157,19 @@ class Library:
         return self._spaces.serving_or_raise()
 
     def _nearest(self, vector: npt.NDArray[np.float32], count: int, without: ContentId | None = None) -> Found:
-        found = self._search.nearest(self._serving(), vector, count + (without is not None))
-        results: Found = []
-        with self.store.read() as tx:
-            for content_id, score in found:
-                file = _shown(tx, content_id)
-                if content_id != without and file is not None:
-                    results.append({"score": round(score, 4), "file": _render(tx, file)})
-        return results[:count]
+        """The `count` best that are shown: what is missing keeps its vector for the retention, so more are looked at."""
+        looked_at = count + (without is not None)
+        while True:
+            found = self._search.nearest(self._serving(), vector, looked_at)
+            results: Found = []
+            with self.store.read() as tx:
+                for content_id, score in found:
+                    file = _shown(tx, content_id)
+                    if content_id != without and file is not None:
+                        results.append({"score": round(score, 4), "file": _render(tx, file)})
+            if len(results) >= count or len(found) < looked_at:
+                return results[:count]
+            looked_at *= 4
 
 
 def _by_id(tx: Transaction, file_id: str) -> File | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any
 
 from mediad import __version__
@@ -59,11 +60,13 @@ def _stored(tx: Transaction, library: Library) -> dict[str, Any]:
     volumes = list(tx.volumes)
     totals = published_totals(tx)
     quarantined = _quarantined(tx)
+    failing, errors = _failing(tx)
     return {
         "generation": published_generation(tx),
         "pending": tx.work.count(),
         "quarantined": quarantined,
-        "failing": _failing(tx),
+        "failing": failing,
+        "errors": errors,
         "assets": {"images": totals["images"], "videos": totals["videos"]},
         "volumes": [_volume(volume, totals["volumes"]) for volume in volumes],
         "encoder": _encoder(library._spaces.serving, library.settings.encoder),
@@ -109,15 +112,25 @@ def _quarantined(tx: Transaction) -> list[dict[str, Any]]:
     return found
 
 
-def _failing(tx: Transaction) -> list[dict[str, Any]]:
-    """Files whose reading failed and is tried again, with the system's error number where it was one."""
+def _failing(tx: Transaction) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Files whose reading failed and is tried again: the first of them, and how many by the system's error."""
     found: list[dict[str, Any]] = []
+    errors: Counter[str] = Counter()
     for item in tx.work.after(b""):
-        file = tx.files.at(item.key) if item.reason else None
-        if file is not None and len(found) < _LISTED:
+        if not item.reason:
+            continue
+        if item.errno is not None:
+            errors[_error_name(item.errno)] += 1
+        file = tx.files.at(item.key) if len(found) < _LISTED else None
+        if file is not None:
             path = _path(tx, file.volume, file.relpath)
             found.append({"path": path, "reason": item.reason, "errno": item.errno, "tries": item.tries})
-    return found
+    return found, dict(errors)
+
+
+def _error_name(number: int) -> str:
+    """Such as "EACCES"."""
+    return errno.errorcode.get(number, str(number))
 
 
 def _path(tx: Transaction, volume_id: Any, relpath: bytes) -> str:
@@ -133,6 +146,9 @@ def live_status(engine: Engine) -> dict[str, Any]:
     waiting, unembedded = engine.pending()
     rate = engine.progress.rate()
     stored["volumes"] = [volume | engine.watching(volume["id"]) for volume in stored["volumes"]]
+    for problem in (problem for volume in stored["volumes"] for problem in volume["unreadable"]):
+        name = _error_name(problem["errno"])
+        stored["errors"][name] = stored["errors"].get(name, 0) + 1
     stored["encoder"] |= {"problem": engine.encoder_problem(), "filling": engine.filling()}
     stored["config"]["problems"] = list(engine.config_problems)
     return (

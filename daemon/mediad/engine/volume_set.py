@@ -97,6 +97,11 @@ class VolumeSet:
         worker = self._workers.get(volume)
         return worker.root if worker else None
 
+    def proven(self, volume: VolumeId) -> bool:
+        """Whether it is healthy at this moment: what is not there now is not there."""
+        worker = self._workers.get(volume)
+        return worker is not None and worker.root is not None and worker.healthy_still()
+
     def follows(self, volume: VolumeId) -> bool:
         """Whether its symbolic links are followed."""
         worker = self._workers.get(volume)
@@ -109,15 +114,18 @@ class VolumeSet:
             worker.hint(directory, recursive)
 
     def watching(self, volume: str) -> dict[str, Any]:
-        """How a volume is watched, and what in it cannot be read: part of `status`."""
+        """How a volume is watched, what in it cannot be looked at, what never comes to rest: part of `status`."""
         worker = self._workers.get(VolumeId(volume))
-        problems = dict(worker.problems) if worker else {}
-        unreadable = [{"path": path_text(path), "reason": str(error)} for path, error in problems.items()]
+        unreadable, unsettled = _troubles(worker) if worker else ([], [])
         try:
             watch, reason = self._watcher.mode(volume), self._watcher.reason(volume)
         except KeyError:  # it is being added or removed
             watch, reason = None, ""
-        return {"watch": watch, "watch_reason": reason or None, "unreadable": unreadable}
+        return {"watch": watch, "watch_reason": reason or None, "unreadable": unreadable, "unsettled": unsettled}
+
+    def awaited(self) -> int:
+        """How many files are not read yet because they may still be being written."""
+        return sum(worker.awaited() for worker in self.workers())
 
     def concerned(self, path: Path | None) -> tuple[list[VolumeWorker], bytes]:
         """The loops that a path is the business of, and the directory to scan below their roots.
@@ -147,3 +155,22 @@ class VolumeSet:
         with self._store.write() as tx:
             tx.meta.count("overflows")
         self._changed()
+
+
+def _troubles(worker: VolumeWorker) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What cannot be looked at, and what never comes to rest."""
+    root = os.fsencode(worker.volume.path)
+    unreadable = [
+        {
+            "path": path_text(os.path.join(root, path) if path else root),
+            "reason": problem.error.strerror or str(problem.error),
+            "errno": problem.error.errno,
+            "tries": problem.tries,
+        }
+        for path, problem in worker.problems.snapshot()
+    ]
+    unsettled = [
+        {"path": path_text(os.path.join(root, file.relpath)), "seconds": round(file.seconds), "size": file.size}
+        for file in worker.lasting()
+    ]
+    return unreadable, unsettled

@@ -4,50 +4,37 @@ r"""Queues and threads of ingest: the only place that knows in what thread a sta
                                       \-> embedder (batches across files) ----^
 
 The work list is in the store, so nothing is lost by a stop, and a scan of a million files does not wait for their
-decoding. Readers take from it in order; memory is bounded by the queue in front of the embedder.
+decoding. Readers take from it in order, but what failed before stands behind all that never did, so that no number of
+killer files keeps good ones waiting for more than their first try. Memory is bounded by the queues.
 """
 
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 
-from mediad.channel import ChildError
+from mediad.ingest.embedder import Embedder, Encode
 from mediad.ingest.job import Ended, Job
-from mediad.ingest.record import record_end
-from mediad.ingest.stages import STAGES, Context, embed
+from mediad.ingest.recorder import Callbacks, Outcome, Recorder
+from mediad.ingest.stages import STAGES, Context
 from mediad.media.decoder import Decoder
 from mediad.model import ContentId, VolumeId
-from mediad.store import Transaction
 from mediad.store.work import WorkItem
 
 log = structlog.get_logger()
 
-Encode = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
-
-_BATCH = 32
-_GATHER_SECONDS = 0.03
-_RECORD_BATCH = 256
 _REFILL = 1024
 _LOOK_AGAIN = 1.0
-
-
-@dataclass(frozen=True)
-class Callbacks:
-    """What the pipeline tells its owner. All are called from its own threads and must be quick."""
-
-    recorded: Callable[[list[Job]], None]
-    ended: Callable[[Job, Ended], None]
-    beat: Callable[[str], None]
+_JOIN = 0.1
+_LONGEST_WAIT = 3600.0  # no entry of the work list waits longer: else the clock was set back
+_REST = 10.0  # longest time without a look at the work list, were nobody to say that it has changed
+_COPY_PATIENCE = 3.0  # seconds that a reader waits for another one to decode the same content ...
+_COPY_AGAIN = 10.0  # ... before it puts its copy aside for so long: one hanging content must not hold all readers
 
 
 class Pipeline:
@@ -57,49 +44,67 @@ class Pipeline:
         self, context: Context, make_decoder: Callable[[], Decoder], encode: Encode, readers: int, tell: Callbacks
     ) -> None:
         self._context = context
-        self._encode = encode
+        self._embedder = Embedder(encode, self._embedded, self._not_embedded, tell.beat)
         self._tell = tell
         self._decoders = [make_decoder() for _ in range(readers)]
         self._condition = threading.Condition()
         self._ready: deque[WorkItem] = deque()
+        self._again: deque[WorkItem] = deque()
+        self._rests_until = 0.0
         self._in_flight: set[bytes] = set()
         self._unembedded: deque[ContentId] = deque()
         self._embedding: set[ContentId] = set()
         self._claimed: set[ContentId] = set()
         self._position = b""
         self._stopping = False
-        self._to_embed: queue.Queue[Job | None] = queue.Queue(maxsize=2 * _BATCH)
-        self._to_record: queue.Queue[tuple[Job, Ended | None] | None] = queue.Queue(maxsize=4 * _RECORD_BATCH)
+        self._recorder = Recorder(context, tell, self._recorded)
         self._threads: list[threading.Thread] = []
 
     # -- outside
 
     def start(self) -> None:
         loops = [(f"reader-{n}", self._reader_loop(decoder)) for n, decoder in enumerate(self._decoders)]
-        loops += [("embedder", self._embedder_loop), ("recorder", self._recorder_loop)]
+        loops += [("embedder", self._embedder.run), ("recorder", self._recorder.run)]
         self._threads = [threading.Thread(target=run, name=name) for name, run in loops]
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """Let what is under way be recorded where that is quick; the rest is done again at the next start."""
+    def stop(self, interrupt: Callable[[], None] = lambda: None) -> None:
+        """Let what is under way be recorded where that is quick; the rest is done again at the next start.
+
+        `interrupt` makes an encoding fail that is under way; it is called until the threads have ended.
+        """
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
+        self._embedder.halt()
+        self._recorder.halt()
+        self._end(self._threads[:-2], interrupt)
+        for thread, stop in zip(self._threads[-2:], (self._embedder.stop, self._recorder.stop), strict=False):
+            stop()
+            self._end([thread], interrupt)
+
+    def _end(self, threads: Iterable[threading.Thread], interrupt: Callable[[], None]) -> None:
+        """Wait for threads, and end what they wait for: they may have been about to ask for it."""
+        for thread in threads:
+            while thread.is_alive():
+                interrupt()
+                for decoder in self._decoders:
+                    decoder.stop()
+                thread.join(_JOIN)
         for decoder in self._decoders:
             decoder.stop()
-        for thread in self._threads[:-2]:
-            thread.join()
-        self._to_embed.put(None)
-        self._threads[-2].join()
-        self._to_record.put(None)
-        self._threads[-1].join()
 
     def wake(self) -> None:
         """Look at the work list again, from its beginning."""
         with self._condition:
-            self._position = b""
+            self._look_anew()
             self._condition.notify_all()
+
+    def _look_anew(self) -> None:
+        self._position = b""
+        self._again.clear()
+        self._rests_until = 0.0
 
     def embed_later(self, content_ids: list[ContentId]) -> None:
         """Queue known assets that have no vector of the present encoder."""
@@ -111,6 +116,7 @@ class Pipeline:
         """The encoder changed: what lacks a vector must be found anew."""
         with self._condition:
             self._unembedded.clear()
+            self._embedder.anew()
 
     def pending(self) -> tuple[int, int]:
         """(files that wait to be read or are being read, assets that wait for their vectors)."""
@@ -120,11 +126,14 @@ class Pipeline:
     def busy(self, patience: float = 5.0) -> bool:
         """Whether anything is under way or will be within `patience` seconds; not what waits for a drive to return."""
         with self._condition:
-            if self._in_flight or self._embedding or (self._unembedded and self._context.encoder() is not None):
+            if self._in_flight or self._embedding or (self._can_embed() and not self._embedder.hopeless):
                 return True
-            soon = time.time() + patience
+            now = time.time()
             with self._context.store.read() as tx:
-                return any(item.not_before <= soon and self._reachable(item) for item in tx.work.after(b""))
+                return any(_wait(item, now) <= patience and self._reachable(item) for item in tx.work.after(b""))
+
+    def _can_embed(self) -> bool:
+        return bool(self._unembedded) and self._context.encoder() is not None
 
     def _reachable(self, item: WorkItem) -> bool:
         return self._context.root_of(VolumeId(item.key[:4].hex())) is not None
@@ -142,7 +151,7 @@ class Pipeline:
 
         def run() -> None:
             name = threading.current_thread().name
-            while (job := self._next_job()) is not None:
+            while (job := self._job()) is not None:
                 self._tell.beat(name)
                 try:
                     self._read(job, decoder, stages)
@@ -172,25 +181,33 @@ class Pipeline:
             if job.item is None and not len(follow.inputs):
                 self._release(job)
         if job.item is not None:
-            self._to_record.put((job, None))  # before its vectors: the asset appears as soon as it is read
+            self._recorder.put(job)  # before its vectors: the asset appears as soon as it is read
         if len(follow.inputs):
-            self._to_embed.put(follow)
+            self._embedder.put(follow)
 
     def _claim(self, job: Job) -> None:
-        """Once the content is known: wait while another job has the same, so that copies are decoded once."""
+        """Once the content is known: wait while another job has the same, so that copies are decoded once.
+
+        Raises:
+            Ended: that takes long.
+        """
         if job.content_id is None or job.claimed or job.item is None:
             return
         with self._condition:
-            self._condition.wait_for(lambda: job.content_id not in self._claimed or self._stopping)
+            if not self._condition.wait_for(lambda: self._may_claim(job), _COPY_PATIENCE):
+                raise Ended("a copy of it is being decoded", retry_after=_COPY_AGAIN)
             self._claimed.add(job.content_id)
             job.claimed = True
+
+    def _may_claim(self, job: Job) -> bool:
+        return job.content_id not in self._claimed or self._stopping
 
     def _finish(self, job: Job, ended: Ended | None) -> None:
         if ended is None:  # we are stopping: the work list still holds it
             with self._condition:
                 self._release(job)
             return
-        self._to_record.put((job, ended))
+        self._recorder.put(job, ended)
 
     def _release(self, job: Job) -> None:
         if job.claimed and job.content_id is not None:
@@ -201,140 +218,106 @@ class Pipeline:
         elif job.content_id is not None:
             self._embedding.discard(job.content_id)
 
+    def _job(self) -> Job | None:
+        """The next job, whatever goes wrong in looking for it: a reader that ended would not be missed by anybody."""
+        while True:
+            try:
+                return self._next_job()
+            except Exception:
+                log.exception("the work list could not be read; it is tried again")
+                self._pause(_LOOK_AGAIN)
+
+    def _pause(self, seconds: float) -> None:
+        with self._condition:
+            self._condition.wait_for(lambda: self._stopping, seconds)
+
     def _next_job(self) -> Job | None:
         with self._condition:
             while not self._stopping:
-                if not self._ready:
+                if not self._ready and not self._again:
                     self._refill()
-                if self._ready:
-                    job = self._take(self._ready.popleft())
+                if self._ready or self._again:
+                    job = self._take((self._ready or self._again).popleft())
                     if job is not None:
                         return job
                     continue
-                if self._unembedded and self._context.encoder() is not None:
-                    return self._take_unembedded()
+                if self._can_embed() and not self._embedder.resting:
+                    job = self._take_unembedded()
+                    if job is not None:
+                        return job
+                    continue
                 self._condition.wait(_LOOK_AGAIN)
                 self._tell.beat(threading.current_thread().name)
         return None
 
     def _refill(self) -> None:
-        now = time.time()
+        """Take from the work list what may be tried now; where that is nothing, look again when something may be."""
+        if time.monotonic() < self._rests_until:
+            return
+        now, soonest, whole = time.time(), time.time() + _REST, not self._position
         with self._context.store.read() as tx:
             for item in tx.work.after(self._position):
                 self._position = item.key
-                if item.not_before <= now and item.key not in self._in_flight:
+                if item.key in self._in_flight or not self._reachable(item):
+                    continue
+                if _wait(item, now) > 0:
+                    soonest = min(soonest, item.not_before)
+                elif not item.tries:
                     self._ready.append(item)
+                elif len(self._again) < _REFILL:
+                    self._again.append(item)
                 if len(self._ready) >= _REFILL:
                     return
         self._position = b""
+        if whole and not self._ready and not self._again:
+            self._rests_until = time.monotonic() + soonest - now
 
     def _take(self, item: WorkItem) -> Job | None:
         with self._context.store.read() as tx:
-            if item.key in self._in_flight or tx.work.get(item.key) is None:
-                return None
+            current = tx.work.get(item.key)
             file = tx.files.at(item.key)
-        root = self._context.root_of(file.volume) if file else None
-        if file is None or root is None:
+        if item.key in self._in_flight or current is None or _wait(current, time.time()) > 0:
+            return None
+        if file is None:  # the file was forgotten, this is what a job that was under way left behind
+            with self._context.store.write() as tx:
+                tx.work.done(item.key)
+            return None
+        root = self._context.root_of(file.volume)
+        if root is None:
             return None
         self._in_flight.add(item.key)
-        return Job(item=item, file=file, path=os.path.join(root, file.relpath))
+        return Job(item=current, file=file, path=os.path.join(root, file.relpath))
 
-    def _take_unembedded(self) -> Job:
+    def _take_unembedded(self) -> Job | None:
         content_id = self._unembedded.popleft()
+        if content_id in self._embedding or self._embedder.given_up(content_id):
+            return None
         self._embedding.add(content_id)
         return Job(content_id=content_id)
 
-    # -- embedder
+    # -- what the embedder and the recorder tell
 
-    def _embedder_loop(self) -> None:
-        while (jobs := self._gather()) is not None:
-            self._tell.beat("embedder")
-            for batch in _by_encoder(jobs):
-                self._embed(batch)
-
-    def _gather(self) -> list[Job] | None:
-        jobs: list[Job] = []
-        size = 0
-        while size < _BATCH:
-            try:
-                job = self._to_embed.get(timeout=_GATHER_SECONDS if jobs else _LOOK_AGAIN)
-            except queue.Empty:
-                self._tell.beat("embedder")
-                if jobs:
-                    break
-                continue
-            if job is None:
-                return None
-            jobs.append(job)
-            size += len(job.inputs)
-        return jobs
-
-    def _embed(self, jobs: list[Job]) -> None:
-        try:
-            embed(jobs, self._encode)
-        except (ChildError, ValueError) as error:
-            log.warning("encoding failed; it will be tried again", assets=len(jobs), reason=str(error))
-            with self._condition:
-                for job in jobs:
-                    self._release(job)
-                    if job.content_id is not None:
-                        self._unembedded.append(job.content_id)
-                if not self._stopping:
-                    self._condition.wait(_LOOK_AGAIN)
-            return
+    def _embedded(self, jobs: list[Job]) -> None:
         for job in jobs:
-            self._to_record.put((job, None))
+            self._recorder.put(job)
 
-    # -- recorder
+    def _not_embedded(self, jobs: list[Job]) -> None:
+        with self._condition:
+            for job in jobs:
+                self._release(job)
+                if job.content_id is not None:
+                    self._unembedded.append(job.content_id)
 
-    def _recorder_loop(self) -> None:
-        for batch in self._record_batches():
-            self._tell.beat("recorder")
-            if not batch:
-                continue
-            with self._context.store.write() as tx:
-                for job, ended in batch:
-                    self._record(tx, job, ended)
-            with self._condition:
-                for job, _ in batch:
-                    self._release(job)
-                self._condition.notify_all()
-            self._tell.recorded([job for job, ended in batch if ended is None])
+    def _recorded(self, batch: list[Outcome]) -> None:
+        with self._condition:
             for job, ended in batch:
+                self._release(job)
                 if ended is not None:
-                    self._tell.ended(job, ended)
-
-    def _record(self, tx: Transaction, job: Job, ended: Ended | None) -> None:
-        if ended is not None:
-            record_end(tx, job, ended, self._context.root_of)
-            return
-        stage = next(stage for stage in STAGES if stage.runs_in == "recorder")
-        stage.run(tx, job, self._context.root_of)
-
-    def _record_batches(self) -> Iterator[list[tuple[Job, Ended | None]]]:
-        while True:
-            try:
-                first = self._to_record.get(timeout=_LOOK_AGAIN)
-            except queue.Empty:
-                yield []
-                continue
-            if first is None:
-                return
-            batch = [first]
-            while len(batch) < _RECORD_BATCH:
-                try:
-                    following = self._to_record.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    yield batch
-                    return
-                batch.append(following)
-            yield batch
+                    self._rests_until = 0.0  # it may be due sooner than anything else
+            self._condition.notify_all()
 
 
-def _by_encoder(jobs: list[Job]) -> list[list[Job]]:
-    groups: dict[str, list[Job]] = {}
-    for job in jobs:
-        groups.setdefault(job.encoder.id if job.encoder else "", []).append(job)
-    return list(groups.values())
+def _wait(item: WorkItem, now: float) -> float:
+    """Seconds until an entry may be tried; none where it says longer than any: then the clock was set back."""
+    wait = item.not_before - now
+    return wait if wait <= _LONGEST_WAIT else 0.0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from mediad.durable import make_directory, sync_directory
 from mediad.model import ContentId
 
 
@@ -14,6 +16,8 @@ class Previews:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._unsynced: set[str] = set()
+        self._settling = threading.Lock()
 
     @staticmethod
     def name(content_id: ContentId, version: str, suffix: str) -> str:
@@ -21,9 +25,9 @@ class Previews:
         return f"{content_id.hex()[:2]}/{content_id.hex()}-{version}{suffix}"
 
     def put(self, name: str, data: bytes) -> str:
-        """Write a preview; it is durable, whole and under its name when this returns. Returns the name."""
+        """Write a preview, whole; its name is durable after the next `settle`. Returns the name."""
         path = self.directory / name
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_directory(path.parent)
         partial = path.with_name(f".{path.name}.{os.getpid()}.part")
         fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:
@@ -31,7 +35,19 @@ class Previews:
             file.flush()
             os.fsync(fd)
         partial.replace(path)
+        self._unsynced.update((str(path.parent), str(self.directory)))
         return name
+
+    def settle(self) -> None:
+        """Make durable what was put; to be called before anything that names it is committed. Thread-safe."""
+        with self._settling:
+            while self._unsynced:
+                folder = self._unsynced.pop()
+                try:
+                    sync_directory(Path(folder))
+                except OSError:
+                    self._unsynced.add(folder)
+                    raise
 
     def get(self, name: str) -> bytes | None:
         try:

@@ -4,31 +4,51 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 from mediad.ingest.job import Ended, Job
+from mediad.ingest.moves import Departed
 from mediad.ingest.scan import place
 from mediad.media.decoder import DECODER_BUILD
-from mediad.model import ChangeType, ContentId, File, Stat, VolumeId
+from mediad.model import Asset, ChangeType, ContentId, File, Stat
 from mediad.store import Transaction
 from mediad.store.work import WorkItem
 
-RootOf = Callable[[VolumeId], bytes | None]
 
-
-def record(tx: Transaction, job: Job, root_of: RootOf) -> None:
-    """Write a job's asset and file, or its vectors: whatever it carries."""
+def record(tx: Transaction, job: Job, left: Departed) -> None:
+    """Write a job's asset and file, or its vectors: whatever it carries. `left` was asked for just before."""
     if job.vectors is not None:
         _record_vectors(tx, job)
         return
-    if job.asset is not None and job.decoded_now:
-        tx.assets.put(job.asset)
-        tx.attempts.clear(job.asset.content_id, DECODER_BUILD)
+    if job.asset is not None and (job.decoded_now or job.asset.content_id not in tx.assets):
+        _record_asset(tx, job.asset, counted=job.decoded_now)
+    item = job.item
+    current = tx.work.get(item.key) if item is not None else None
+    if item is not None and current is not None and job.stat is not None and job.content_id is not None:
+        _record_file(tx, item.key, job.content_id, job.stat, left)
+        _done(tx, item, current, job.stat)
+    if job.asset is not None:
+        tx.files.mark_orphan(job.asset.content_id, time.time())  # its file went away meanwhile
+
+
+def _record_asset(tx: Transaction, asset: Asset, *, counted: bool) -> None:
+    hidden = asset.content_id not in tx.assets
+    tx.assets.put(asset)
+    tx.attempts.clear(asset.content_id, DECODER_BUILD)
+    if counted:
         tx.meta.count("decodes")
-    if job.item is not None and job.stat is not None and job.content_id is not None:
-        _record_file(tx, job.item.key, job.content_id, job.stat, root_of)
-        tx.work.done(job.item.key)
+    for file in tx.files.of(asset.content_id) if hidden else ():
+        if not file.missing:  # it was quarantined: now the catalog shows it
+            tx.journal.append(ChangeType.ADDED, file.id, **place(file))
+
+
+def _done(tx: Transaction, taken: WorkItem, current: WorkItem, stat: Stat) -> None:
+    """Strike off what was read. What a scan has seen to change since it was taken is read again."""
+    if current.seen in (taken.seen, stat):
+        tx.work.done(current.key)
+    else:
+        tx.work.put(current)
 
 
 def _record_vectors(tx: Transaction, job: Job) -> None:
@@ -40,92 +60,96 @@ def _record_vectors(tx: Transaction, job: Job) -> None:
     tx.meta.count("embeddings")
 
 
-def record_end(tx: Transaction, job: Job, ended: Ended, root_of: RootOf) -> None:
+def record_end(tx: Transaction, job: Job, ended: Ended, left: Departed) -> None:
     """A job that ended early: a file to try again later, one that is gone, or one that is quarantined."""
-    if job.item is None:
+    item = job.item
+    if item is None:
         _read_again(tx, job)
         return
+    current = tx.work.get(item.key)
+    if current is None or current.seen != item.seen:
+        return  # it was taken off the list meanwhile, or is to be read again anyhow
     if ended.retry_after is not None:
         not_before = time.time() + ended.retry_after
-        tx.work.put(WorkItem(job.item.key, not_before, job.item.tries + 1, ended.why, ended.errno))
+        tx.work.put(WorkItem(item.key, not_before, item.tries + 1, ended.why, ended.errno, item.seen))
         return
-    tx.work.done(job.item.key)
     if job.content_id is not None and job.stat is not None:
-        _record_file(tx, job.item.key, job.content_id, job.stat, root_of)  # quarantined, but known by its content
+        _record_file(tx, item.key, job.content_id, job.stat, left)  # quarantined, but known by its content
+    tx.work.done(item.key)
 
 
 def _read_again(tx: Transaction, job: Job) -> None:
     """Queue the files of an asset that cannot be embedded from what is kept of it."""
     for file in tx.files.of(job.content_id) if job.content_id is not None else ():
         key = tx.files.key(file.volume, file.relpath)
-        if key is not None and not file.missing:
-            tx.work.put(WorkItem(key))
+        if key is not None and not file.missing and tx.work.get(key) is None:
+            tx.work.put(WorkItem(key, seen=file.stat))
 
 
-def _record_file(tx: Transaction, key: bytes, content_id: ContentId, stat: Stat, root_of: RootOf) -> None:
+def _record_file(tx: Transaction, key: bytes, content_id: ContentId, stat: Stat, left: Departed) -> None:
     file = tx.files.at(key)
     if file is None:
         return  # its volume was removed meanwhile
-    before, was_missing, before_stat = file.content_id, file.missing, file.stat
+    before = replace(file)
     file.stat, file.missing_since = stat, 0.0
-    if before == content_id:
-        tx.files.put(file)
-        if was_missing:
-            tx.journal.append(ChangeType.RESTORED, file.id, **place(file))
-        return
-    source = _moved_from(tx, file, content_id, root_of)
+    source = _moved_from(tx, before, content_id, stat, left) if before.content_id != content_id else None
     if source is not None:
-        displaced = replace(file, volume=source.volume, relpath=source.relpath, stat=before_stat)
-        _record_move(tx, source, file, content_id, displaced)
+        _record_move(tx, source, file, content_id, before)
         return
     file.content_id = content_id
     tx.files.put(file)
-    if before is not None:
-        tx.files.mark_orphan(before, time.time())
-    if content_id in tx.assets or before is not None:
-        tx.journal.append(ChangeType.ADDED if before is None else ChangeType.CHANGED, file.id, **place(file))
+    if before.missing:
+        tx.journal.append(ChangeType.RESTORED, file.id, **place(file))
+    if before.content_id == content_id:
+        return
+    if before.content_id is not None:
+        tx.files.mark_orphan(before.content_id, time.time())
+        tx.journal.append(ChangeType.CHANGED, file.id, **place(file))
+    elif content_id in tx.assets:
+        tx.journal.append(ChangeType.ADDED, file.id, **place(file))
 
 
-def _moved_from(tx: Transaction, file: File, content_id: ContentId, root_of: RootOf) -> File | None:
+def _moved_from(tx: Transaction, file: File, content_id: ContentId, stat: Stat, left: Departed) -> File | None:
     """The file that this one was before a rename or a move: same content, and no longer where it stood.
 
-    A place that was overwritten by another file of ours (a swap, a rename onto it) is told by the inode alone. A file
-    on a volume that is away stays: it may be a copy.
+    A place that was overwritten by another file of ours (a swap, a rename onto it) is told by the inode alone.
     """
-    aliases = [alias for alias in tx.files.of(content_id) if alias.id != file.id]
+    aliases = [alias for alias in left.get(content_id, ()) if alias.id != file.id and _unmoved(tx, alias)]
     if file.content_id is not None:
-        aliases = [a for a in aliases if a.volume == file.volume and a.stat.inode == file.stat.inode]
+        aliases = [a for a in aliases if a.volume == file.volume and a.stat.inode == stat.inode]
     name = os.path.basename(file.relpath)
     aliases.sort(key=lambda a: (a.volume != file.volume, os.path.basename(a.relpath) != name, a.relpath))
-    return next((alias for alias in aliases if alias.missing or _left(alias, root_of)), None)
+    return next(iter(aliases), None)
 
 
-def _left(alias: File, root_of: RootOf) -> bool:
-    root = root_of(alias.volume)
-    if root is None:
-        return False
-    try:
-        found = os.lstat(os.path.join(root, alias.relpath))
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return found.st_ino != alias.stat.inode and found.st_ino != 0
+def _unmoved(tx: Transaction, alias: File) -> bool:
+    """Whether what was found out of it just before still holds."""
+    current = tx.files.by_id(alias.id)
+    same = current is not None and (current.volume, current.relpath) == (alias.volume, alias.relpath)
+    return same and current is not None and current.content_id == alias.content_id and current.missing >= alias.missing
 
 
-def _record_move(tx: Transaction, source: File, target: File, content_id: ContentId, displaced: File) -> None:
-    """`source` continues at `target`'s place. What stood there before is parked as missing at the source's place."""
+def _record_move(tx: Transaction, source: File, target: File, content_id: ContentId, before: File) -> None:
+    """`source` continues at `target`'s place. What stood there `before` is parked as missing at the source's place."""
     moved = File(source.id, target.volume, target.relpath, target.stat, content_id, source.first_seen)
     now = time.time()
+    source_key = tx.files.key(source.volume, source.relpath)
+    queued = tx.work.get(source_key) if source_key is not None else None  # something else stands there by now
     tx.files.delete(source, now)
     tx.files.delete(target, now)
     tx.files.put(moved)
-    detail = place(moved) | place(source, "from_")
-    tx.journal.append(ChangeType.MOVED, moved.id, **detail)
-    if displaced.content_id is not None:
-        displaced.missing_since = now
-        tx.files.put(displaced)
-        tx.journal.append(ChangeType.MISSING, displaced.id, **place(displaced))
+    tx.journal.append(ChangeType.MOVED, moved.id, **place(moved) | place(source, "from_"))
+    if before.content_id is not None:
+        since = before.missing_since or now
+        parked = replace(before, volume=source.volume, relpath=source.relpath, missing_since=since)
+        tx.files.put(parked)
+        if not before.missing:
+            tx.journal.append(ChangeType.MISSING, parked.id, **place(parked))
+    elif queued is not None:
+        file_id = tx.files.new_id(source.volume, source.relpath)
+        tx.files.put(File(file_id, source.volume, source.relpath, queued.seen or source.stat, first_seen=now))
+    if queued is not None:
+        tx.work.put(queued)
 
 
 def forget_expired(tx: Transaction, files: Iterable[File], now: float) -> int:

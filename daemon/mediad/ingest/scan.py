@@ -8,6 +8,7 @@ be missing (`confirm_missing`), so that a rename is not told as a loss and a fin
 from __future__ import annotations
 
 import os
+import stat
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Sequence
@@ -43,13 +44,14 @@ def compare(
     found = Difference()
     known = {file.relpath: file for file in tx.files.in_directory(volume, directory)}
     prefix = directory + b"/" if directory else b""
-    for name, stat in listed:
+    for name, status in listed:
         relpath = prefix + name
         file = known.pop(relpath, None)
         if file is None:
-            found.new.append((relpath, stat))
-        elif file.stat != stat or (file.content_id is None and not _queued(tx, file)):
-            found.changed.append((file, stat))
+            found.new.append((relpath, status))
+        elif file.stat != status or file.content_id is None:
+            if not _queued(tx, file, status):
+                found.changed.append((file, status))
         elif file.missing:
             found.back.append(file)
     found.gone = [file for file in known.values() if not file.missing]
@@ -60,21 +62,23 @@ def compare(
     return found
 
 
-def _queued(tx: Transaction, file: File) -> bool:
+def _queued(tx: Transaction, file: File, status: Stat) -> bool:
+    """Whether it waits to be read as it is now; queueing it anew would forget how often that failed."""
     key = tx.files.key(file.volume, file.relpath)
-    return key is not None and tx.work.get(key) is not None
+    item = tx.work.get(key) if key is not None else None
+    return item is not None and item.seen == status
 
 
 def enlist(tx: Transaction, volume: VolumeId, found: Difference, now: float) -> None:
     """Queue what must be read, and restore what is back with the very stat that it had: that costs no reading."""
-    for relpath, stat in found.new:
-        _queue(tx, File(tx.files.new_id(volume, relpath), volume, relpath, stat, first_seen=now))
-    for file, stat in found.changed:
+    for relpath, status in found.new:
+        _queue(tx, File(tx.files.new_id(volume, relpath), volume, relpath, status, first_seen=now))
+    for file, status in found.changed:
         if file.content_id is None:
-            file.stat = stat
+            file.stat = status
             _queue(tx, file)
         else:  # the record tells of the old bytes until the new ones were read
-            tx.work.put(WorkItem(_key(tx, file)))
+            tx.work.put(WorkItem(_key(tx, file), seen=status))
     for file in found.back:
         file.missing_since = 0.0
         tx.files.put(file)
@@ -83,7 +87,7 @@ def enlist(tx: Transaction, volume: VolumeId, found: Difference, now: float) -> 
 
 def _queue(tx: Transaction, file: File) -> None:
     tx.files.put(file)
-    tx.work.put(WorkItem(_key(tx, file)))
+    tx.work.put(WorkItem(_key(tx, file), seen=file.stat))
 
 
 def _key(tx: Transaction, file: File) -> bytes:
@@ -92,11 +96,13 @@ def _key(tx: Transaction, file: File) -> bytes:
     return key
 
 
-def confirm_missing(tx: Transaction, root: bytes, candidates: Iterable[File], excluded: Callable[[bytes], bool]) -> int:
+def confirm_missing(
+    tx: Transaction, root: bytes, candidates: Iterable[File], excluded: Callable[[bytes], bool], *, follow: bool = False
+) -> int:
     """Mark as missing what is still gone, or is excluded by the rules now; how many.
 
-    Only ENOENT and ENOTDIR prove absence. A file that came back meanwhile, that was moved (its id leads elsewhere)
-    or that was never read is no loss.
+    Only ENOENT and ENOTDIR prove absence, or that something in its place is no file. A file that came back meanwhile,
+    that was moved (its id leads elsewhere) or that was never read is no loss. `follow`: links to files are files.
     """
     count = 0
     now = time.time()
@@ -104,29 +110,25 @@ def confirm_missing(tx: Transaction, root: bytes, candidates: Iterable[File], ex
         current = tx.files.get(file.volume, file.relpath)
         if current is None or current.missing or current.id != file.id:
             continue
-        if (_absent(os.path.join(root, file.relpath)) or excluded(file.relpath)) and _mark_missing(tx, current, now):
+        absent = _absent(os.path.join(root, file.relpath), follow)
+        if (absent or excluded(file.relpath)) and _mark_missing(tx, current, now):
             count += 1
     return count
 
 
-def _absent(path: bytes) -> bool:
+def _absent(path: bytes, follow: bool) -> bool:
     try:
-        os.lstat(path)
+        status = os.stat(path, follow_symlinks=follow)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
-        pass  # EIO, EACCES, ESTALE: nothing is proven, the next sweep asks again
-    return False
+        return False  # EIO, EACCES, ESTALE: nothing is proven, the next sweep asks again
+    return not stat.S_ISREG(status.st_mode)
 
 
 def stats_in_work(tx: Transaction) -> set[tuple[int, int]]:
-    """(size, mtime_ns) of the files that wait to be read for the first time: a rename keeps both."""
-    found = set()
-    for item in tx.work.after(b""):
-        file = tx.files.at(item.key)
-        if file is not None and file.content_id is None:
-            found.add((file.stat.size, file.stat.mtime_ns))
-    return found
+    """(size, mtime_ns) of what waits to be read: a rename keeps both."""
+    return {(item.seen.size, item.seen.mtime_ns) for item in tx.work.after(b"") if item.seen is not None}
 
 
 def _mark_missing(tx: Transaction, file: File, now: float) -> bool:

@@ -75,11 +75,16 @@ class Spaces:
                 self._encoders[spec] = self._make(spec)
             return self._encoders[spec]
 
-    def encode_images(self, inputs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Vectors of the filling encoder: uint8 (n, h, w, 3) to unit float32 (n, d)."""
-        if self.filling is None:
-            raise EncoderError("no encoder is ready")
-        return self._encoder(self.filling.spec).encode_images(inputs)
+    def encode_images(self, info: EncoderInfo, inputs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Vectors of this encoder, whichever is filled by now: uint8 (n, h, w, 3) to unit float32 (n, d).
+
+        Raises:
+            EncoderError: it is not the same encoder any more (its weights were exchanged), or it failed.
+        """
+        encoder = self._encoder(info.spec)
+        if encoder.info().id != info.id:
+            raise EncoderError(f"the weights of {info.spec} were exchanged while it worked")
+        return encoder.encode_images(inputs)
 
     def encode_query_images(self, inputs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """The same, of the serving encoder."""

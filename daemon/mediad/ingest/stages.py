@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 _FIRST_RETRY = 2.0
 _LAST_RETRY = 3600.0
+_LAST_CHANGED_RETRY = 60.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Context:
 
     `root_of` gives a volume's root while it is online, None while it is away; `encoder` the encoder that is being
     filled, or None while none works; `spec` how to decode for an encoder's input (None: for no encoder); `follows`
-    whether symbolic links of a volume are followed.
+    whether symbolic links of a volume are followed; `proven` whether a volume is healthy at this moment.
     """
 
     store: Store
@@ -43,6 +44,7 @@ class Context:
     encoder: Callable[[], EncoderInfo | None]
     spec: Callable[[InputSpec | None], DecodeSpec]
     follows: Callable[[VolumeId], bool]
+    proven: Callable[[VolumeId], bool]
     max_attempts: int = 2
 
 
@@ -50,10 +52,11 @@ def read(context: Context, job: Job, decoder: Decoder) -> None:
     """Hash the file: its content id, and proof (the stat before and after) that the hash is of one state."""
     if job.item is None:
         return  # a known asset that only lacks its vector
+    assert job.file is not None
     try:
-        result = decoder.read(job.path, follow=context.follows(job.file.volume) if job.file else False)
+        result = decoder.read(job.path, follow=context.follows(job.file.volume), size=job.file.stat.size)
     except FileChanged:
-        raise Ended("it changed while it was read", retry_after=_FIRST_RETRY) from None
+        raise _changed(job) from None
     except (FileNotFoundError, NotADirectoryError):
         raise Ended("it is gone") from None
     except OSError as error:
@@ -123,15 +126,18 @@ def _decode(context: Context, job: Job, decoder: Decoder, attempt: Attempt) -> D
     try:
         return decoder.decode(context.spec(job.encoder.input if job.encoder else None))
     except FileChanged:
-        raise Ended("it changed while it was read", retry_after=_FIRST_RETRY) from None
+        _give_back(context, attempt)
+        raise _changed(job) from None
     except Undecodable as error:
         _quarantine(context, attempt, str(error))
     except OSError as error:
-        with context.store.write() as tx:
-            tx.attempts.clear(attempt.content_id, attempt.decoder)  # the drive failed, not the file
+        _give_back(context, attempt)  # the drive failed, not the file
         text = error.strerror or str(error)
         raise Ended(text, retry_after=_back_off(job), errno=error.errno) from error
     except ChildError as error:
+        if error.reason == "stopped":
+            _give_back(context, attempt)
+            raise Ended(str(error), retry_after=0.0) from error
         if attempt.count >= context.max_attempts:
             _quarantine(context, attempt, str(error))
         attempt.reason = str(error)
@@ -139,6 +145,13 @@ def _decode(context: Context, job: Job, decoder: Decoder, attempt: Attempt) -> D
             tx.attempts.put(attempt)
         raise Ended(str(error), retry_after=_FIRST_RETRY) from error
     raise AssertionError("unreachable")
+
+
+def _give_back(context: Context, attempt: Attempt) -> None:
+    """The try ended for reasons that are not the content's: it does not count."""
+    attempt.count -= 1
+    with context.store.write() as tx:
+        tx.attempts.put(attempt)
 
 
 def _quarantine(context: Context, attempt: Attempt, why: str) -> None:
@@ -166,16 +179,22 @@ def _keep_previews(previews: Previews, decoded: Decoded) -> Asset:
     return asset
 
 
-def embed(jobs: list[Job], encode: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]) -> None:
-    """Encode a batch formed across files. A video's own vector is the normalized mean of its keyframes'."""
+def embed(jobs: list[Job], encode: Callable[[EncoderInfo, npt.NDArray[np.uint8]], npt.NDArray[np.float32]]) -> None:
+    """Encode a batch formed across files for one encoder. A video's own is the normalized mean of its keyframes'."""
     counts = [len(job.inputs) for job in jobs]
-    vectors = encode(np.concatenate([job.inputs for job in jobs]))
+    encoder = jobs[0].encoder
+    assert encoder is not None
+    vectors = encode(encoder, np.concatenate([job.inputs for job in jobs]))
     for job, own in zip(jobs, np.split(vectors, np.cumsum(counts)[:-1]), strict=True):
         mean = own.mean(axis=0, keepdims=True)
         mean /= max(float(np.linalg.norm(mean)), 1e-12)
         is_video = job.asset is not None and bool(job.asset.frames)
         job.vectors = np.concatenate([mean, own]) if is_video else mean
         job.inputs = np.empty((0, 0, 0, 3), np.uint8)
+
+
+def _changed(job: Job) -> Ended:
+    return Ended("it changed while it was read", retry_after=min(_back_off(job), _LAST_CHANGED_RETRY))
 
 
 def _back_off(job: Job) -> float:

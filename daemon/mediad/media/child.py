@@ -87,7 +87,7 @@ def _in_words(error: Exception) -> str:
     """What a library said, as one short line without addresses in memory and names of temporary objects."""
     said = getattr(error, "strerror", None) or (error.args[0] if error.args else "")
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-    text = "".join(c for c in re.sub(r"<[^<>]* object at 0x[0-9a-f]+>", "it", text) if c.isprintable())[:300]
+    text = "".join(c for c in re.sub(r" ?<[^<>]* object at 0x[0-9a-f]+>", "", text) if c.isprintable())[:300]
     # What these types say makes no sense without their name; the others come from codecs and speak of the file.
     return f"{type(error).__name__}: {text}" if isinstance(error, _UNCLEAR) or not text else text
 

@@ -79,8 +79,10 @@ class Decoder:
         """End the child; a request under way fails with ChildError "crashed"."""
         self._child.stop()
 
-    def read(self, path: bytes, *, follow: bool = False) -> ReadResult:
+    def read(self, path: bytes, *, follow: bool = False, size: int | None = None) -> ReadResult:
         """Hash a file, and hold its bytes (or the open file) for `decode`. Symbolic links are followed on request only.
+
+        `size` in bytes, where it is known, spares the daemon a look at a drive that may hang; it sets the deadline.
 
         Raises:
             OSError: it cannot be read, with the errno (ENOENT: it is gone); or is no regular file.
@@ -88,7 +90,8 @@ class Decoder:
             ChildError: the child crashed or was too slow.
         """
         self._path, self._content_id = path, ContentId(b"")
-        size = os.stat(path, follow_symlinks=follow).st_size  # noqa: PTH116 - a path is bytes here
+        if size is None:
+            size = os.stat(path, follow_symlinks=follow).st_size  # noqa: PTH116 - a path is bytes here
         deadline = self._read_deadline + size / self._slowest_read
         answer, blobs = self._ask({"do": "read", "follow": follow}, [path], deadline)
         try:

@@ -153,8 +153,11 @@ def _bytes_per_pixel(image: Image.Image) -> int:
 
 def _seek_content(image: Image.Image) -> None:
     """Go to the first frame with something on it: many animations begin with an empty one."""
-    for index in range(min(_MOST_FRAMES, getattr(image, "n_frames", 1))):
-        image.seek(index)
+    for index in range(_MOST_FRAMES):  # `n_frames` would look for all, and there may be millions
+        try:
+            image.seek(index)
+        except EOFError:
+            break
         if np.asarray(colour.to_rgb(image).resize((16, 16), Image.Resampling.BOX)).std(axis=(0, 1)).max() > 3:
             return
     image.seek(0)

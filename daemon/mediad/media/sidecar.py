@@ -20,6 +20,7 @@ _NAMESPACES = {
     "http://ns.adobe.com/photoshop/1.0/": "photoshop",
     "http://purl.org/dc/elements/1.1/": "dc",
 }
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}RDF"
 _DESCRIPTION = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description"
 _ITEM = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
 _MAX_PACKET = 16 << 20
@@ -74,8 +75,13 @@ def parse_xmp(packet: bytes) -> Metadata:
 
 
 def _properties(root: Element) -> Iterator[tuple[str, str, list[str]]]:
-    """Name with prefix, text, and list items of every property; RDF writes them as attributes or as elements."""
-    for description in root.iter(_DESCRIPTION):
+    """Name with prefix, text, and list items of every property; RDF writes them as attributes or as elements.
+
+    Descriptions in a property are parts of its value, and no properties of the picture; to go through them too would
+    take the square of their number.
+    """
+    rdf = next(root.iter(_RDF), root)
+    for description in (child for child in rdf if child.tag == _DESCRIPTION):
         for key, value in description.items():
             yield _prefixed(key), clean(value), []
         for child in description:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 64 << 20
 _CHUNK = 4 << 20
+_HOLES_FROM = 1 << 30
+_MOST_HOLES = 0.5
+_MOST_EXTENTS = 10_000
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _NO_ATIME = getattr(os, "O_NOATIME", 0)
 
@@ -43,7 +46,8 @@ class Source:
     """One file, hashed. Small ones stay in memory, so that they are read once; of larger ones the descriptor stays.
 
     Raises:
-        OSError: it cannot be opened or read, or is no regular file (EISDIR, EINVAL; ELOOP for a symbolic link).
+        OSError: it cannot be opened or read, is no regular file (EISDIR, EINVAL; ELOOP for a symbolic link), or is a
+            large one that is mostly holes (ENODATA): a download that has just begun, or a trap of terabytes.
         FileChanged: it is not the same before and after, or the path leads elsewhere by now.
     """
 
@@ -58,6 +62,8 @@ class Source:
                 code = errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL
                 raise OSError(code, "not a regular file")
             self.stat = _stat(status)
+            if status.st_size >= _HOLES_FROM:
+                self._refuse_holes()
             self.content_id = self._hash()
             self.verify()
             now = os.stat(path, follow_symlinks=follow)  # noqa: PTH116 - a path is bytes here
@@ -68,6 +74,24 @@ class Source:
             raise
         if self.stat.size <= _IN_MEMORY:
             self._close_fd()
+
+    def _refuse_holes(self) -> None:
+        size, here = self.stat.size, self._bytes_on_disk()
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        if here < size * _MOST_HOLES:
+            raise OSError(errno.ENODATA, f"only {here} of its {size} bytes are there yet")
+
+    def _bytes_on_disk(self) -> int:
+        """All of them for a file system that knows no holes, and for a file that is in too many pieces to count."""
+        here = end = 0
+        try:
+            for _ in range(_MOST_EXTENTS):
+                start = os.lseek(self._fd, end, os.SEEK_DATA)
+                end = os.lseek(self._fd, start, os.SEEK_HOLE)
+                here += end - start
+        except OSError as error:
+            return here if error.errno == errno.ENXIO else self.stat.size  # ENXIO: nothing but a hole is left
+        return self.stat.size
 
     def _hash(self) -> ContentId:
         hasher, parts, length = blake3(), [], 0
@@ -80,6 +104,8 @@ class Source:
                 parts.append(chunk)
             if length > self.stat.size:
                 break
+            if not keep:
+                self.verify()  # a file that grows for ever is found out at once, and not at its end
         if length != self.stat.size:
             raise FileChanged("its size changed while it was read")
         self._data = b"".join(parts) if keep else None

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,10 @@ from typing import Any
 import lmdb
 import structlog
 
+from mediad.durable import make_directory, sync_directory
+from mediad.store.check import LMDB_DAMAGE, damage_of
 from mediad.store.migrations import migrate
+from mediad.store.raw import StoreDamaged
 from mediad.store.tables import NAMES
 from mediad.store.transaction import Transaction
 
@@ -24,10 +25,13 @@ log = structlog.get_logger()
 _INITIAL_MAP = 256 << 20
 _GROW_WHEN_FREE = 0.5  # share of the map in use from which it is doubled when no reader is in the way
 _GROW_OR_WAIT = 0.9  # ... and from which we wait until no reader is
+_LOCK_BYTES = 36 << 10  # of LMDB's table of readers: a header and 64 bytes for each of `_READERS`
+_READERS = 512
+_HELP = "`mediad run` puts the newest good backup in its place"
 
 
-class StoreDamaged(Exception):
-    """The store's file cannot be read as it is; the message names the file and what to do."""
+class StoreUnwritable(OSError):
+    """A transaction could not be written: no space, a read-only file system, a failing drive. All of it is undone."""
 
 
 class StoreBusy(Exception):
@@ -42,7 +46,8 @@ class StoreBusy(Exception):
 class Store:
     """One LMDB environment. A writer takes the directory's lock for as long as it is open; readers need none.
 
-    Thread-safe. Every write transaction is durable when its block ends, and gone when the block raises.
+    Thread-safe. Every write transaction is durable when its block ends, and gone when the block raises. `damage` says
+    what of it could not be read, once that has happened; `unwritable` why the last write failed, while that is so.
 
     Raises:
         StoreBusy: another process has it open for writing.
@@ -61,6 +66,8 @@ class Store:
         self._gate = threading.Condition()
         self._writing = threading.RLock()
         self._full = False
+        self.damage: str | None = None
+        self.unwritable: str | None = None
         self._env: Any = None
         self._lock_fd = -1 if readonly else _take_lock(directory)
         try:
@@ -89,7 +96,7 @@ class Store:
             self._readers += 1
         self._here.reads = outer + 1
         try:
-            with self._begin(write=False) as txn:
+            with self._noting_damage(), self._begin(write=False) as txn:
                 yield Transaction(txn, self._dbs)
         finally:
             self._here.reads = outer
@@ -99,8 +106,12 @@ class Store:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Transaction]:
-        """All or nothing, durable at the end of the block. One at a time: others wait."""
-        with self._writing:
+        """All or nothing, durable at the end of the block. One at a time: others wait.
+
+        Raises:
+            StoreUnwritable: it could not be written down; it may be tried again.
+        """
+        with self._writing, self._noting_damage():
             self._grow()
             try:
                 with self._begin(write=True) as txn:
@@ -108,6 +119,24 @@ class Store:
             except lmdb.MapFullError:
                 self._full = True  # it was larger than the room that growing in time leaves: try it again
                 raise
+            except lmdb.Error as error:
+                number = getattr(error, "code", 0)
+                if number <= 0:  # LMDB's own errors are below, the system's above
+                    raise
+                self.unwritable = os.strerror(number)
+                raise StoreUnwritable(number, self.unwritable, str(self.directory / "data.mdb")) from error
+            self.unwritable = None
+
+    @contextlib.contextmanager
+    def _noting_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreDamaged as error:
+            self.damage = self.damage or str(error)
+            raise
+        except LMDB_DAMAGE as error:
+            self.damage = self.damage or str(error)
+            raise StoreDamaged(f"{self.directory / 'data.mdb'}: {error}") from error
 
     def _reads_here(self) -> int:
         """How many reads this thread is in."""
@@ -163,8 +192,18 @@ class Store:
         self.close()
 
 
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold a store's directory as a writer does, without opening the store. Raises StoreBusy."""
+    fd = _take_lock(directory)
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
 def _take_lock(directory: Path) -> int:
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_directory(directory)
     fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -172,8 +211,8 @@ def _take_lock(directory: Path) -> int:
         holder = os.pread(fd, 32, 0).strip()
         os.close(fd)
         raise StoreBusy(directory, int(holder) if holder.isdigit() else None) from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+        os.ftruncate(fd, os.pwrite(fd, f"{os.getpid()}\n".encode(), 0))
     return fd
 
 
@@ -183,31 +222,48 @@ def _open(directory: Path, readonly: bool) -> Any:
         raise FileNotFoundError(f"{directory} holds no store: has the daemon run with this state directory?")
     if not data.exists():
         _create(data)
+    if not readonly:
+        sync_directory(directory)  # what is acknowledged later must not be lost with the file's name
     if data.stat().st_size == 0:
-        raise StoreDamaged(f"{data} is empty; restore a backup, or move it away to start anew")
+        raise StoreDamaged(f"{data} is empty; {_HELP}")
     size = max(_INITIAL_MAP, 2 * data.stat().st_size)
+    if not readonly:
+        _reserve(directory / "lock.mdb")
     try:
         env = lmdb.open(
             str(directory),
             map_size=size,
             max_dbs=64,
-            max_readers=512,
+            max_readers=_READERS,
             mode=0o600,
             readonly=readonly,
             lock=True,
         )
-    except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
-        raise StoreDamaged(f"{data}: {error}; restore a backup, or move it away to start anew") from error
+    except LMDB_DAMAGE as error:
+        raise StoreDamaged(f"{data}: {error}; {_HELP}") from error
     except lmdb.Error as error:
         raise OSError(f"{data} cannot be opened: {error}") from error
     try:
         needed = (env.info()["last_pgno"] + 1) * env.stat()["psize"]
-        if data.stat().st_size < needed:
-            _check_in_child(directory)  # pages of an aborted tail may lie behind the end, data may not
+        if data.stat().st_size < needed:  # pages of an aborted tail may lie behind the end, data may not
+            damage = damage_of(directory, deep=False)
+            if damage is not None:
+                raise StoreDamaged(f"{data} is truncated ({damage}); {_HELP}")
     except BaseException:
         env.close()
         raise
     return env
+
+
+def _reserve(path: Path) -> None:
+    """Give LMDB's table of readers its blocks: it writes there through a map, where a full disk is SIGBUS."""
+    if not hasattr(os, "posix_fallocate"):
+        return  # macOS
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, os.fstat(fd).st_size or _LOCK_BYTES)
+    finally:
+        os.close(fd)
 
 
 def _create(data: Path) -> None:
@@ -218,14 +274,3 @@ def _create(data: Path) -> None:
     with new.open("rb") as file:
         os.fsync(file.fileno())
     new.rename(data)
-
-
-def _check_in_child(directory: Path) -> None:
-    """Read every page in another process: a page behind the end of the file is SIGBUS, not an exception."""
-    command = [sys.executable, "-P", "-m", "mediad.store.check", str(directory)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        text = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
-        raise StoreDamaged(
-            f"{directory / 'data.mdb'} is truncated ({text[0]}); restore a backup, or move it away to start anew"
-        )

@@ -17,6 +17,8 @@ _SECOND = 10**9
 _NO_CONTENT = bytes(16)
 _DIRECTORY_COUNTER = b"counter:directories"
 HEAD = 12  # bytes of volume and directory in front of the name
+LONGEST_NAME = 511 - 16 - HEAD
+"""Bytes of the longest name that fits into a key (LMDB's longest is 511) behind a content id, as `aliases` has them."""
 
 
 class Files:

@@ -32,4 +32,5 @@ def migrate(tx: Transaction, steps: dict[int, Callable[[Transaction], None]] = S
         raise StoreTooNew(f"the store has version {version}, this mediad knows {to}: install the newer one again")
     for step in range(version, to):
         steps[step](tx)
-    tx.meta.put("schema_version", to)
+    if version != to:  # or every start would write, on a full disk too
+        tx.meta.put("schema_version", to)

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 
 import orjson
 
-from mediad.model import ContentId, File
+from mediad.model import ContentId, File, Stat
 from mediad.store.files import Files
 from mediad.store.raw import Raw
 
 
 @dataclass(slots=True)
 class WorkItem:
-    """A file that must be read. `not_before` is wall time; `reason` and `tries` tell of what failed so far."""
+    """A file that must be read. `not_before` is wall time; `reason` and `tries` tell of what failed so far.
+
+    `seen` is what the scan saw that queued it. An entry that was taken is done only while `seen` is as it was then:
+    another one is of a later change, which is still to be read.
+    """
 
     key: bytes
     not_before: float = 0.0
     tries: int = 0
     reason: str | None = None
     errno: int | None = None
+    seen: Stat | None = None
 
 
 class Work:
@@ -35,12 +40,13 @@ class Work:
             "tries": item.tries,
             "reason": item.reason,
             "errno": item.errno,
+            "seen": list(astuple(item.seen)) if item.seen else None,
         }
         self._raw.put("work", item.key, orjson.dumps(data))
 
     def get(self, key: bytes) -> WorkItem | None:
         value = self._raw.get("work", key)
-        return None if value is None else WorkItem(key, **orjson.loads(value))
+        return None if value is None else _load(key, value)
 
     def done(self, key: bytes) -> None:
         self._raw.delete("work", key)
@@ -49,7 +55,7 @@ class Work:
         """Queue a known file, as if it had never been tried."""
         key = files.key(file.volume, file.relpath)
         if key is not None:
-            self.put(WorkItem(key))
+            self.put(WorkItem(key, seen=file.stat))
 
     def count(self) -> int:
         return self._raw.count("work")
@@ -57,7 +63,13 @@ class Work:
     def after(self, key: bytes) -> Iterator[WorkItem]:
         """Items whose key is greater, in key order (b"": all)."""
         for found, value in self._raw.items("work", after=key or None):
-            yield WorkItem(found, **orjson.loads(value))
+            yield _load(found, value)
+
+
+def _load(key: bytes, value: bytes) -> WorkItem:
+    data = orjson.loads(value)
+    seen = data.pop("seen")
+    return WorkItem(key, **data, seen=Stat(*seen) if seen else None)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ import orjson
 import structlog
 from blake3 import blake3
 
+from mediad.durable import sync_directory
 from mediad.vector_index import kinds
 from mediad.vector_index.vectors import Ids
 
@@ -89,7 +90,7 @@ def publish(written: Path, manifest: Manifest) -> None:
     with written.open("rb") as file:
         os.fsync(file.fileno())
     written.replace(directory / manifest.file)
-    _sync_directory(directory)
+    sync_directory(directory)
     body = asdict(manifest)
     new = directory / (MANIFEST + _TEMPORARY)
     with new.open("wb") as file:
@@ -97,7 +98,7 @@ def publish(written: Path, manifest: Manifest) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(directory / MANIFEST)
-    _sync_directory(directory)
+    sync_directory(directory)
     for old in directory.glob(_PATTERN):
         if old.name != manifest.file:
             old.unlink()
@@ -166,7 +167,7 @@ def quarantine(directory: Path) -> list[str]:
             moved += [path.rename(path.with_name(f"{path.name}{_DAMAGED}{number}")).name]
         for path in before:
             path.unlink()
-        _sync_directory(directory)
+        sync_directory(directory)
     except OSError as error:
         log.warning("damaged vector index could not be set aside", directory=str(directory), error=str(error))
     return moved
@@ -174,11 +175,3 @@ def quarantine(directory: Path) -> list[str]:
 
 def _seal(body: dict[str, Any]) -> str:
     return blake3(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest(length=16)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

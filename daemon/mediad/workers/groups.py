@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -17,6 +18,8 @@ log = structlog.get_logger()
 
 _LOOK_AGAIN = 5.0
 _DEBOUNCE = 0.1
+_REST = 9.0  # times as long as the last look took, while files stream in: a look is at whole directories
+_BUSY_LOOK = 0.2
 
 
 class GroupWorker:
@@ -47,6 +50,7 @@ class GroupWorker:
         self._condition = threading.Condition()
         self._awake = True
         self._working = False
+        self._rested = 0.0
         self._forced = False
         self._clustering: threading.Thread | None = None
         self._stopping = False
@@ -98,12 +102,15 @@ class GroupWorker:
     def run(self) -> None:
         while self._wait():
             self._beat(self.name)
+            started = time.monotonic()
             try:
                 if self._sequences.catch_up(lambda: not self._stopping) | self._clusters.join_fresh(self._serving()):
                     self._changed()
             finally:
+                now = time.monotonic()
                 with self._condition:
                     self._working = False
+                    self._rested = now + _REST * (now - started)
             self._start_clustering()
         if self._clustering is not None:
             self._clustering.join()
@@ -112,6 +119,10 @@ class GroupWorker:
         with self._condition:
             if not self._awake and not self._forced and not self._stopping:
                 self._condition.wait(_LOOK_AGAIN)
+        while time.monotonic() < self._rested and not self._forced and not self._stopping and self._ingest_busy():
+            with self._condition:
+                self._condition.wait(_BUSY_LOOK)
+        with self._condition:
             if self._awake and not self._stopping:
                 self._condition.wait(_DEBOUNCE)  # a batch of records is one look
             self._working, self._awake = True, False
@@ -124,9 +135,10 @@ class GroupWorker:
             return
         if not self._forced and (self._ingest_busy() or not self._due()):
             return
-        self._forced = False
-        self._clustering = threading.Thread(target=self._cluster, args=(serving,), name="clustering")
-        self._clustering.start()
+        with self._condition:  # `busy` must never see a moment between asked for and begun
+            self._forced = False
+            self._clustering = threading.Thread(target=self._cluster, args=(serving,), name="clustering")
+            self._clustering.start()
 
     def _cluster(self, serving: EncoderInfo) -> None:
         try:

@@ -67,6 +67,7 @@ class SequenceKeeper:
             before = {sequence.pattern: sequence for sequence in tx.sequences.in_directory(key)}
         looks = {name: Look(asset.width, asset.height, asset.phash) for name, (_, asset) in shots.items()}
         found = [self._sequence(run, shots, before, volume, directory) for run in find_sequences(shots, looks)]
+        self._previews.settle()
         with self._store.write() as tx:
             return tx.sequences.replace(key, found)
 

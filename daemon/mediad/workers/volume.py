@@ -7,6 +7,7 @@ A volume that is not proven healthy before and after a scan loses nothing: what 
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -21,10 +22,12 @@ from mediad.ingest.scan import Difference, compare, confirm_missing, enlist, fil
 from mediad.media.formats import kind_of
 from mediad.model import ChangeType, File, Stat, Volume, VolumeState
 from mediad.store import Store
+from mediad.store.files import LONGEST_NAME
 from mediad.volume.health import Health, check
 from mediad.volume.rules import Rules
 from mediad.volume.walk import Listing, list_directory
-from mediad.watcher.settle import Settle
+from mediad.workers.problems import Problems, with_reason
+from mediad.workers.unsettled import Lasting, Unsettled
 
 log = structlog.get_logger()
 
@@ -33,6 +36,7 @@ _SAMPLES = 16
 _LISTINGS = 3
 _MOVE_GRACE = 30.0  # seconds for which a vanished file may wait for the reading of the file that it became
 _NEVER = float("inf")
+_SPECIAL = "it is a pipe, a socket or a device, and no file"
 
 
 class _Unhealthy(Exception):
@@ -66,7 +70,7 @@ class VolumeWorker:
     def __init__(self, volume: Volume, settings: VolumeSettings, around: Surroundings) -> None:
         self.volume = volume
         self.settings = settings
-        self.problems: dict[bytes, OSError] = {}
+        self.problems = Problems()
         self._around = around
         self._store = around.store
         self._root = os.fsencode(volume.path)
@@ -77,11 +81,10 @@ class VolumeWorker:
             follow_symlinks=settings.follow_symlinks,
             recursive=settings.recursive,
         )
-        self._settle = Settle(around.settings.schedule.settle)
         self._condition = threading.Condition()
         self._asked: dict[bytes, bool] = {b"": True}
         self._tickets: list[Ticket] = []
-        self._unsettled: dict[bytes, tuple[float, Stat]] = {}
+        self._unsettled = Unsettled(around.settings.schedule.settle)
         self._gone: dict[str, tuple[File, float]] = {}
         self._samples: list[tuple[bytes, int]] = []
         self._next_sweep = 0.0
@@ -112,7 +115,7 @@ class VolumeWorker:
     def closed(self, relpath: bytes) -> None:
         """A writer has closed the file: no need to wait until it looks settled."""
         with self._condition:
-            self._settle.closed(relpath, time.monotonic())
+            self._unsettled.closed(relpath, time.monotonic())
 
     def request(self, directory: bytes = b"", *, recursive: bool = True) -> Ticket:
         ticket = Ticket(directory, recursive)
@@ -126,12 +129,23 @@ class VolumeWorker:
         with self._condition:
             if self.volume.state is not VolumeState.ONLINE:
                 return self._scanning
-            return bool(self._scanning or self._asked or self._tickets or self._unsettled or self._gone)
+            awaited = self._unsettled.waited_for(time.monotonic())
+            return bool(self._scanning or self._asked or self._tickets or awaited or self._gone)
 
     def unsettled(self) -> set[tuple[int, int]]:
         """(size, mtime_ns) of files that are not read yet because they may still be being written."""
         with self._condition:
-            return {(stat.size, stat.mtime_ns) for _, stat in self._unsettled.values()}
+            return {(stat.size, stat.mtime_ns) for stat in self._unsettled.stats()}
+
+    def lasting(self) -> list[Lasting]:
+        """Files that do not come to rest."""
+        with self._condition:
+            return self._unsettled.lasting(time.monotonic())
+
+    def awaited(self) -> int:
+        """How many files are not read yet because they may still be being written."""
+        with self._condition:
+            return self._unsettled.count()
 
     @property
     def scanning(self) -> bool:
@@ -161,9 +175,10 @@ class VolumeWorker:
         """Until there is something to do, or it is time to look whether the volume is there; False to stop."""
         with self._condition:
             now = time.monotonic()
-            due = min([now + _LOOK_AGAIN, self._next_sweep, *(due for due, _ in self._unsettled.values())])
-            if self._gone:
-                due = min(due, now + 0.2)
+            due = now + _LOOK_AGAIN
+            if self.volume.state is VolumeState.ONLINE:  # what is due on a volume that is away waits for its return
+                due = min(due, self._next_sweep, self._unsettled.next_due(), self.problems.next_due())
+                due = min(due, now + 0.2) if self._gone else due
             if not (self._asked and self.volume.state is VolumeState.ONLINE) and not self._tickets:
                 self._condition.wait(max(0.0, due - now))
             return not self._stopping
@@ -172,9 +187,10 @@ class VolumeWorker:
         with self._condition:
             self._scanning = True
             now = time.monotonic()
-            for relpath in [relpath for relpath, (due, _) in self._unsettled.items() if due <= now]:
-                del self._unsettled[relpath]
-                self._asked.setdefault(os.path.dirname(relpath), False)
+            for directory in self._unsettled.take(now):
+                self._asked.setdefault(directory, False)
+            for directory in self.problems.take(now):
+                self._asked[directory] = True
             if now >= self._next_sweep:
                 self._asked[b""] = True
             tickets, self._tickets = self._tickets, []
@@ -198,14 +214,15 @@ class VolumeWorker:
         was = volume.state
         online = health.state is VolumeState.ONLINE
         identity = health.identity if online else volume.identity
-        if (was, volume.reason, volume.identity) != (health.state, health.reason, identity):
-            volume.state, volume.reason, volume.identity = health.state, health.reason, identity
+        reason = health.reason or None
+        if (was, volume.reason, volume.identity) != (health.state, reason, identity):
+            volume.state, volume.reason, volume.identity = health.state, reason, identity
             with self._store.write() as tx:
                 tx.volumes.put(volume)
                 if was is not health.state:
-                    tx.journal.append(ChangeType.VOLUME, volume.id, state=health.state, reason=health.reason)
+                    tx.journal.append(ChangeType.VOLUME, volume.id, state=health.state, reason=reason)
         if was is not health.state:
-            log.info("volume", name=volume.name, state=str(health.state), reason=health.reason)
+            log.info("volume", name=volume.name, state=str(health.state), reason=reason)
             self._around.changed()
             if online:
                 self._around.work_added()  # what was found before it went away can be read now
@@ -214,7 +231,8 @@ class VolumeWorker:
     def _excluded(self, relpath: bytes) -> bool:
         return self._rules.skip_directory(os.path.dirname(relpath)) or not self._rules.wanted(relpath)
 
-    def _healthy_still(self) -> bool:
+    def healthy_still(self) -> bool:
+        """Whether it is there now. For any thread."""
         return check(self.volume.path, self.volume.identity, self._samples).state is VolumeState.ONLINE
 
     # -- scanning
@@ -252,13 +270,13 @@ class VolumeWorker:
             try:
                 listing = self._list(directory)
             except (FileNotFoundError, NotADirectoryError):
+                self._forget(directory)
                 with self._store.read() as tx:
                     gone += files_below(tx, self.volume.id, directory)
                 continue
             except OSError as error:
-                self._note_problem(directory, error)
+                self._note_problem(directory, directory, error)
                 continue
-            self.problems.pop(directory, None)
             found = self._compare(directory, listing)
             changed |= bool(found)
             gone += found.gone
@@ -276,22 +294,42 @@ class VolumeWorker:
             listing = list_directory(self._root, directory, self._rules, lambda name: kind_of(name) is not None)
             if listing.before == listing.after:
                 break
-        for name, number in listing.failed:
-            self._note_problem(os.path.join(directory, name), OSError(number, os.strerror(number)))
+        self._take_problems(directory, listing)
         return listing
 
-    def _note_problem(self, directory: bytes, error: OSError) -> None:
-        if directory not in self.problems:
-            log.warning("directory unreadable", volume=self.volume.name, path=os.fsdecode(directory), reason=str(error))
-        self.problems[directory] = error
+    def _take_problems(self, directory: bytes, listing: Listing) -> None:
+        """Note what cannot be looked at in a directory that could be listed; what is over is forgotten."""
+        failed = {os.path.join(directory, name): with_reason(number) for name, number in listing.failed}
+        failed |= {os.path.join(directory, name): with_reason(errno.EINVAL, _SPECIAL) for name in listing.special}
+        for names in (listing.directories, [name for name, _ in listing.files]):
+            for name in names:
+                if len(name) > LONGEST_NAME:
+                    failed[os.path.join(directory, name)] = with_reason(errno.ENAMETOOLONG)
+        self.problems.listed(directory, listing.directories, failed)
+        for path, error in failed.items():
+            self._note_problem(path, directory, error)
+        listing.files = [(name, stat) for name, stat in listing.files if len(name) <= LONGEST_NAME]
+        listing.directories = [name for name in listing.directories if len(name) <= LONGEST_NAME]
+        with self._condition:
+            self._unsettled.listed(directory, [name for name, _ in listing.files])
+
+    def _note_problem(self, path: bytes, directory: bytes, error: OSError) -> None:
+        if self.problems.note(path, directory, error, time.monotonic()):
+            log.warning("cannot be looked at", volume=self.volume.name, path=os.fsdecode(path), reason=error.strerror)
+            self._around.changed()
+
+    def _forget(self, directory: bytes) -> None:
+        self.problems.gone(directory)
+        with self._condition:
+            self._unsettled.gone(directory)
 
     def _compare(self, directory: bytes, listing: Listing) -> Difference:
         unknown = [name for name, _ in listing.failed]  # they are there, and nothing else is known of them
         with self._store.read() as tx:
             found = compare(tx, self.volume.id, directory, listing.files, [*listing.directories, *unknown])
         found.gone = [file for file in found.gone if os.path.basename(file.relpath) not in unknown]
-        found.new = [(relpath, stat) for relpath, stat in found.new if self._settled(relpath, stat)]
-        found.changed = [(file, stat) for file, stat in found.changed if self._settled(file.relpath, stat)]
+        found.new = [(relpath, stat) for relpath, stat in found.new if self._settled(directory, relpath, stat)]
+        found.changed = [(file, stat) for file, stat in found.changed if self._settled(directory, file.relpath, stat)]
         if found.new or found.changed or found.back:
             with self._store.write() as tx:
                 enlist(tx, self.volume.id, found, time.time())
@@ -300,12 +338,9 @@ class VolumeWorker:
                 self._around.changed()
         return found
 
-    def _settled(self, relpath: bytes, stat: Stat) -> bool:
+    def _settled(self, directory: bytes, relpath: bytes, stat: Stat) -> bool:
         with self._condition:
-            wait_until = self._settle.observe(relpath, stat, time.monotonic(), time.time())
-            if wait_until is not None:
-                self._unsettled[relpath] = wait_until, stat
-        return wait_until is None
+            return self._unsettled.settled(directory, relpath, stat, time.monotonic(), time.time())
 
     # -- what is gone
 
@@ -327,8 +362,9 @@ class VolumeWorker:
             return
         try:
             with self._store.write() as tx:
-                count = confirm_missing(tx, self._root, ripe, self._excluded)
-                if not self._healthy_still():
+                follow = self.settings.follow_symlinks
+                count = confirm_missing(tx, self._root, ripe, self._excluded, follow=follow)
+                if not self.healthy_still():
                     raise _Unhealthy
         except _Unhealthy:
             return

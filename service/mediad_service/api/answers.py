@@ -8,6 +8,8 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+BUG = "this is a bug of mediad; its log says more"
+
 
 class Refused(Exception):
     """A request that gets an error with this status; the text says what to do."""

@@ -13,7 +13,7 @@ from mediad.channel import ChildError
 from mediad.encoders import EncoderError, TextUnsupported, WeightsUnavailable
 from mediad.engine import EngineError
 from mediad.media.spec import Undecodable
-from mediad_service.api.answers import Refused, refusal
+from mediad_service.api.answers import BUG, Refused, refusal
 
 _STATUS: dict[type[Exception], int] = {
     KeyError: 404,
@@ -36,6 +36,7 @@ def install(app: FastAPI) -> None:
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _handler(status))
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(Exception, _bug)  # it is raised on after the answer, and logged by `guard.Outer`
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
 
@@ -51,6 +52,10 @@ def _handler(status: int) -> Handler:
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     return refusal(error.status, str(error))
+
+
+async def _bug(_: Request, __: Exception) -> Response:
+    return refusal(500, BUG)
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,19 +27,34 @@ class Line:
 
 
 class Tail:
-    """The lines of one catalog directory behind number `after`; behind the present end where that is None.
+    """The lines of one catalog directory.
 
-    `read` gives what is there and can be called again when there is more. Rotation is followed: a file that was opened
-    is read to its end before the next one. Not thread-safe.
+    `begin` opens it, `read` gives what is there and can be called again when there is more. Rotation is followed: a
+    file that was opened is read to its end before the next one. May be closed while another thread is in a call.
     """
 
-    def __init__(self, directory: Path, after: int | None) -> None:
+    def __init__(self, directory: Path) -> None:
         self._path = directory / FEED_NAME
         self._waiting: deque[BinaryIO] = deque()
         self._file: BinaryIO | None = None
-        self._open_both()
-        self.after = self._last() if after is None else after
-        self._begin()
+        self._after = 0
+        self._closed = False
+        self._using = threading.Lock()
+
+    def begin(self, after: int | None) -> int:
+        """Stand behind number `after`, or behind the present end where that is None; the number.
+
+        One that is greater than the feed has ever had is of a feed that is gone: all there is will be new.
+        """
+        with self._using:
+            if not self._closed:
+                self._open_both()
+            last = self._last()
+            self._after = last if after is None else after
+            if self._after <= last:
+                for file in self._waiting:
+                    _seek_behind(file, self._after)
+            return self._after
 
     def _open_both(self) -> None:
         newer = _open(self._path)  # first: a rotation in between shows it twice, and hides nothing
@@ -56,27 +72,22 @@ class Tail:
                 return seq
         return 0
 
-    def _begin(self) -> None:
-        """Stand behind `after`. A greater number than the feed has ever had is of one that is gone: all is new."""
-        if self.after <= self._last():
-            for file in self._waiting:
-                _seek_behind(file, self.after)
-
     def read(self, limit: int) -> list[Line]:
-        """The next lines, at most about `limit`; none where there is nothing new."""
+        """The next lines, at most about `limit`; none where there is nothing new, or when closed."""
         lines: list[Line] = []
-        while len(lines) < limit:
-            raw = self._next_raw()
-            if raw is None:
-                break
-            change = orjson.loads(raw)
-            seq = int(change["seq"])
-            if seq != self.after + 1:
-                lost = orjson.dumps({"after": self.after, "next": seq})
-                lines.append(Line(seq - 1, GAP, lost))
-            lines.append(Line(seq, str(change["type"]), raw.rstrip(b"\n")))
-            self.after = seq
+        with self._using:
+            while not self._closed and len(lines) < limit and (raw := self._next_raw()) is not None:
+                lines += self._lines(raw)
         return lines
+
+    def _lines(self, raw: bytes) -> list[Line]:
+        """The change, and before it the gap where others should have come first."""
+        change = orjson.loads(raw)
+        seq, before = int(change["seq"]), self._after
+        self._after = seq
+        line = Line(seq, str(change["type"]), raw.rstrip(b"\n"))
+        gap = Line(seq - 1, GAP, orjson.dumps({"after": before, "next": seq}))
+        return [line] if seq == before + 1 else [gap, line]
 
     def _next_raw(self) -> bytes | None:
         while True:
@@ -112,9 +123,11 @@ class Tail:
         return not os.path.samestat(there, os.fstat(file.fileno()))
 
     def close(self) -> None:
-        for file in (self._file, *self._waiting):
-            if file is not None:
-                file.close()
+        with self._using:
+            self._closed = True
+            for file in (self._file, *self._waiting):
+                if file is not None:
+                    file.close()
 
 
 def _open(path: Path) -> BinaryIO | None:

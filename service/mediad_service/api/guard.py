@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mediad_service.api.answers import refuse
+from mediad_service.api.answers import BUG, refuse
 from mediad_service.api.pages import Pages
 
 log = structlog.get_logger()
@@ -56,11 +56,11 @@ class Outer:
         self._local = local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
+        started = ended = False
         scope["local"] = self._local
 
         async def guarded(message: Message) -> None:
-            nonlocal started
+            nonlocal started, ended
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
@@ -71,6 +71,7 @@ class Outer:
                     await send(message)
             except TimeoutError as error:
                 raise _Stalled from error
+            ended = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         if _too_large(Headers(scope=scope)):
             text = f"the body must have a Content-Length of at most {LARGEST_BODY} bytes"
@@ -82,8 +83,8 @@ class Outer:
         except Exception:
             log.exception("a request failed", method=scope["method"], path=scope["path"])
             if not started:
-                await refuse(500, "this is a bug of mediad; its log says more", scope, receive, guarded)
-            else:
+                await refuse(500, BUG, scope, receive, guarded)
+            elif not ended:
                 self._cut(scope)
 
 

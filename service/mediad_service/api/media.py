@@ -53,12 +53,13 @@ def routes(context: Context) -> APIRouter:
 
     @router.get("/api/files/{file}/animation", response_class=Response)
     async def animation(file: Id) -> Response:
-        """The moving preview of a video."""
+        """The moving preview of a video; the still of what has none."""
         name = await reads.run(_animation, engine, file)
         if name is None:
-            raise Refused(404, f"file {file} has no moving preview")
+            raise Refused(404, f"file {file} has no preview")
         data = await reads.run(_preview, engine, name)
-        return Response(data, headers={"cache-control": "private, max-age=60"} | _INERT, media_type="image/gif")
+        headers = {"cache-control": "private, max-age=60"} | _INERT
+        return Response(data, headers=headers, media_type=_SHOWN.get(Path(name).suffix))
 
     @router.head("/api/files/{file}/original", include_in_schema=False)
     @router.get("/api/files/{file}/original", response_class=FileResponse)
@@ -92,7 +93,7 @@ def _animation(engine: Engine, file_id: str) -> str | None:
         except ValueError:
             return None
         asset = tx.assets.get(file.content_id) if file is not None and file.content_id is not None else None
-        return asset.preview_gif if asset is not None else None
+        return (asset.preview_gif or asset.preview) if asset is not None else None
 
 
 def _original(engine: Engine, file_id: str) -> tuple[Path, os.stat_result]:

@@ -64,6 +64,7 @@ class Snapshot:
         else:
             for at in range(0, self.size, _PIECE):
                 yield os.pread(self._fd, _PIECE, at)
+                await asyncio.sleep(0)  # sending does not wait while there is room: others get their turn
 
     def __del__(self) -> None:
         if self._fd >= 0:

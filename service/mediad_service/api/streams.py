@@ -49,9 +49,11 @@ def _stream(messages: AsyncIterator[bytes]) -> StreamingResponse:
 async def _changes(context: Context, start: int | None) -> AsyncIterator[bytes]:
     reads = context.pools.reads
     with context.hub.listen() as listener:
-        tail = await reads.run(Tail, context.engine.locations.catalog, start)
+        tail = Tail(context.engine.locations.catalog)
         try:
-            yield b"id: %d\n\n" % tail.after  # so that a reader who loses the connection now loses no change
+            yield b"id: %d\n\n" % await reads.run(
+                tail.begin, start
+            )  # so that a reader who loses the connection now loses no change
             while not listener.closed:
                 lines = await reads.run(tail.read, _BATCH)
                 if lines:

@@ -28,7 +28,7 @@ def audit(
     first: what is still under way is no divergence as long as `status.json` tells of it.
     """
     with ExitStack() as stack:
-        settings = session.settings_or_defaults()
+        settings = session.settings_or_defaults
         tell = _progress(stack) if on_terminal() and not session.quiet else None
         report = compare(session.locations.catalog, settings, fast=fast, progress=tell)
     if as_json:

@@ -67,7 +67,9 @@ def _for_people() -> list[Any]:
 def _for_programs() -> list[Any]:
     import structlog
 
-    render = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
+    render = structlog.processors.LogfmtRenderer(
+        key_order=["timestamp", "level", "event"], drop_missing=True, bool_as_flag=False
+    )
     priority: list[Callable[..., Any]] = [_Journal(render)] if _in_journal() else [render]
     return [structlog.processors.format_exc_info, *priority]
 
@@ -85,8 +87,11 @@ class _Journal:
 
 def _in_journal() -> bool:
     """Whether standard error is the journal, as JOURNAL_STREAM tells (see systemd.exec(5))."""
+    stream = os.environ.get("JOURNAL_STREAM")
+    if not stream:
+        return False
     there = os.fstat(sys.stderr.fileno())
-    return os.environ.get("JOURNAL_STREAM") == f"{there.st_dev}:{there.st_ino}"
+    return stream == f"{there.st_dev}:{there.st_ino}"
 
 
 def _timestamp(console: Console | None) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from mediad.encoders import AUTO, Pull, WeightsUnavailable, installed, parse, weights_present
 from mediad_service.cli.session import USAGE, AsJson, Session, fail, on_terminal, verb
 from mediad_service.cli.show import print_json, print_table, size
+from mediad_service.client import FactsError
 
 app = typer.Typer(help="List and fetch the weights of encoders.", no_args_is_help=True)
 
@@ -18,7 +20,7 @@ app = typer.Typer(help="List and fetch the weights of encoders.", no_args_is_hel
 @verb
 def list_models(session: Session, *, as_json: AsJson = False) -> None:
     """List the weights on this machine, and whether those that the settings ask for are among them."""
-    setting = session.settings_or_defaults().encoder
+    setting = session.settings_or_defaults.encoder
     weights = session.locations.weights
     wanted = parse(AUTO if setting == "auto" else setting)
     here = weights_present(wanted, weights)
@@ -43,9 +45,9 @@ def pull(
 ) -> None:
     """Fetch the weights of an encoder; what an earlier try has fetched is not fetched again.
 
-    A running daemon takes them up at its next try (every 15 minutes), or when it is started again.
+    A running daemon that waits for them is told.
     """
-    setting = spec or session.settings_or_defaults().encoder
+    setting = spec or session.settings_or_defaults.encoder
     try:
         wanted = parse(AUTO if setting == "auto" else setting)
     except ValueError as error:
@@ -54,6 +56,8 @@ def pull(
         path = _fetch(str(wanted), session.locations.weights, quiet=session.quiet)
     except WeightsUnavailable as error:
         fail(str(error))
+    with suppress(FactsError), session.connect() as facts:
+        facts.reload()
     if as_json:
         print_json({"spec": str(wanted), "path": str(path)})
     else:

@@ -9,9 +9,11 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Annotated
 
+import structlog
 import typer
 
 from mediad.config import ConfigError, Settings, VolumeSettings, check_volumes, volume_from
+from mediad.config.watch import ConfigFile
 from mediad_service.cli.session import Session, fail, on_terminal, verb
 from mediad_service.cli.show import plain
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from mediad_service.cli.live import Display
     from mediad_service.cli.notify import Notifier
     from mediad_service.cli.signals import Signals
+
+log = structlog.get_logger()
 
 BUSY = 3
 """Exit code: another daemon has this state directory."""
@@ -38,9 +42,9 @@ def run(
 ) -> None:
     """Run the daemon in the foreground until SIGTERM or Ctrl-C.
 
-    With folders named here no configuration file is needed, and if there is one, changes of it count from the next
-    start. SIGHUP reads the file again. Exit 2 if the configuration is wrong, 3 if another daemon has the state
-    directory.
+    The configuration file is followed: volumes that are added to it are watched within seconds, also where there was
+    no file at the start; SIGHUP reads it at once. Exit 2 if the configuration is wrong, 3 if another daemon has the
+    state directory.
     """
     from rich.console import Console
 
@@ -52,7 +56,12 @@ def run(
     settings = with_more(session, directories or [])
     console = Console(stderr=True) if on_terminal() else None
     configure(session.level, console)
-    engine = start_engine(session, settings, None if directories else session.locations.config)
+    if not settings.volumes:
+        log.warning(
+            "nothing is watched yet", advice="mediad volumes add DIRECTORY", config=str(session.locations.config)
+        )
+    follow = ConfigFile(session.locations.config, lambda: with_more(session, directories or []))
+    engine = start_engine(session, settings, follow)
     with ExitStack() as stack:
         display = None
         if console is not None and not session.quiet:
@@ -64,7 +73,7 @@ def run(
 
 def with_more(session: Session, directories: Iterable[Path]) -> Settings:
     """The settings of the file, watching `directories` too. Raises ConfigError."""
-    settings = session.settings(missing_ok=bool(directories))
+    settings = session.settings()
     known = {volume.path for volume in settings.volumes}
     more: list[VolumeSettings] = []
     for volume in (volume_from({"path": directory}) for directory in directories):
@@ -78,7 +87,7 @@ def with_more(session: Session, directories: Iterable[Path]) -> Settings:
     return together
 
 
-def start_engine(session: Session, settings: Settings, config: Path | None, *, anew: bool = False) -> Engine:
+def start_engine(session: Session, settings: Settings, config: ConfigFile | None, *, anew: bool = False) -> Engine:
     """An engine that is not started yet; ends the process where the store cannot be had.
 
     `anew`: what the state directory holds is forgotten first, unless somebody works with it.

@@ -62,6 +62,7 @@ class Session:
         """What the configuration file says. Raises ConfigError."""
         return load(self.locations.config, locations=self.locations, missing_ok=missing_ok)
 
+    @cached_property
     def settings_or_defaults(self) -> Settings:
         """The same for those who only ask: a wrong file is told, and does not keep them from asking."""
         try:
@@ -72,7 +73,7 @@ class Session:
 
     def connect(self) -> Facts:
         """The daemon, or the store. Raises FactsError."""
-        facts = connect(self.locations, self.settings_or_defaults(), opening_store=self._configure_log)
+        facts = connect(self.locations, self.settings_or_defaults, opening_store=self._configure_log)
         if facts.note and not self.quiet:
             warn(facts.note)
         return facts

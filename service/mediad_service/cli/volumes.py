@@ -52,7 +52,7 @@ def add(
     flat: Annotated[bool, typer.Option("--flat", help="Do not look into the folders inside.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add a volume to the configuration file; a running daemon takes it over at once."""
+    """Add a volume to the configuration file; a running daemon is told to read it."""
     from mediad.config.edit import add_volume
 
     chosen: dict[str, object] = {"name": name, "include": include, "exclude": exclude, "hidden": hidden}
@@ -89,7 +89,7 @@ def _done(session: Session, what: dict[str, Any], *, as_json: bool) -> None:
         print_json(document)
         return
     verb_, name = next(iter(what.items()))
-    then = "the running daemon takes it over now" if told else "it counts from the next start of the daemon"
+    then = "the running daemon was told to read it" if told else "it counts from the next start of the daemon"
     print_table((), [(f"{verb_} {name} ({what['path']}); {then}",)])
 
 
@@ -104,7 +104,7 @@ def _tell_daemon(session: Session) -> bool:
 
 def _merged(session: Session) -> Found:
     """The volumes of the store with those of the file that the store does not know yet."""
-    configured = {str(volume.path): volume for volume in session.settings_or_defaults().volumes}
+    configured = {str(volume.path): volume for volume in session.settings_or_defaults.volumes}
     try:
         with session.connect() as facts:
             known: Found = facts.status()["volumes"]
