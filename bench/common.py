@@ -1,4 +1,4 @@
-"""What the benchmarks share: pictures that are the same everywhere, a daemon of their own, and one JSON line at the end.
+"""What the benchmarks share: pictures that are the same everywhere, a daemon of their own, one JSON line at the end.
 
 Wall time on a busy machine says little, so processor time (user and system, of all processes) is told beside it where
 that makes sense; `machine.load` is the load average at the end.
@@ -79,13 +79,13 @@ class Served:
     `schedule` are settings of that table of the configuration.
     """
 
-    def __init__(self, home: Path, volumes: Sequence[Path], encoder: str = "descriptor", **schedule: str) -> None:
+    def __init__(self, home: Path, volumes: Sequence[Path], encoder: str = "descriptor", **schedule: object) -> None:
         self.state = home / "state"
         self.catalog = self.state / "catalog" / "catalog.json"
         self._config = home / "config.toml"
         self._log = home / "daemon.log"
         tables = [f"[[volumes]]\npath = {json.dumps(str(volume))}" for volume in volumes]
-        tables += ["[schedule]", *(f'{name} = "{value}"' for name, value in schedule.items()), "[http]", "port = 0"]
+        tables += ["[schedule]", *(f"{name} = {json.dumps(value)}" for name, value in schedule.items()), "[http]", "port = 0"]
         home.mkdir(parents=True, exist_ok=True)
         self._config.write_text("\n".join([f"encoder = {json.dumps(encoder)}", *tables]) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
@@ -124,7 +124,7 @@ class Served:
         return self.ask
 
     def sync(self, *, clusters: bool = False) -> int:
-        return self.facts.sync(None, clusters=clusters, timeout=None)
+        return self.facts.sync(None, clusters=clusters, timeout=900)
 
     def processes(self) -> list[psutil.Process]:
         """The daemon and every process that it has started and that lives."""

@@ -27,6 +27,8 @@ from typing import Any
 
 import orjson
 
+from mediad.clock import slices
+
 Message = dict[str, Any]
 Blob = bytes | bytearray | memoryview
 Handler = Callable[[Message, list[bytearray]], tuple[Message, Sequence[Blob]]]
@@ -54,6 +56,11 @@ class ChildError(Exception):
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+    @property
+    def ours(self) -> bool:
+        """Whether it says nothing of what was asked."""
+        return self.reason in ("stopped", "unavailable")
 
 
 def send(sock: socket.socket, message: Message, blobs: Sequence[Blob] = ()) -> None:
@@ -106,29 +113,29 @@ class _Deadline:
     def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, seconds: float) -> None:
         self._process, self._socket = process, sock
         self._lock = threading.Lock()
-        self._expired = self._ended = False
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
-        self._timer.start()
+        self._expired = False
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, args=(seconds,), name="deadline", daemon=True).start()
 
-    def _expire(self) -> None:
+    def _watch(self, seconds: float) -> None:
+        if any(self._ended.wait(part) for part in slices(seconds)):  # the child stood still while we did
+            return
         with self._lock:
-            if not self._ended:  # or it would kill in the middle of the next request
+            if not self._ended.is_set():  # or it would kill in the middle of the next request
                 self._expired = True
                 _end(self._process, self._socket)
 
     def end(self) -> bool:
         """No more killing from now on; whether it was too late for that."""
-        self._timer.cancel()
         with self._lock:
-            self._ended = True
+            self._ended.set()
             return self._expired
 
 
 class Child:
     """A process that answers one request at a time; started when first asked, restarted after any failure.
 
-    Thread-safe: requests queue on a lock. `deadline` is in seconds of the monotonic clock.
+    Thread-safe: requests queue on a lock. `deadline` is in seconds, those left out in which we were stopped ourselves.
     """
 
     def __init__(self, module: str, arguments: Sequence[str] = (), limits: Limits | None = None) -> None:

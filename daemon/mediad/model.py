@@ -58,6 +58,7 @@ class ChangeType(StrEnum):
     CLUSTER_SPLIT = "cluster_split"
     CLUSTER_RENAMED = "cluster_renamed"
     VOLUME = "volume"
+    RECOVERED = "recovered"
 
 
 @dataclass(frozen=True, slots=True)

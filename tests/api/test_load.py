@@ -88,6 +88,18 @@ def test_a_reader_that_takes_nothing_is_dropped(
     raw.close()
 
 
+def test_stopping_does_not_wait_for_those_who_take_nothing(serve_on: Serve, home: Path, large: list[int]) -> None:
+    server = serve_on()
+    readers = [ask_slowly(home / "t.sock", "/api/clusters") for _ in range(5)]
+    for raw in readers:
+        assert raw.recv(8) == b"HTTP/1.1"
+    started = time.monotonic()
+    server.stop()
+    assert time.monotonic() - started < 2.0
+    for raw in readers:
+        raw.close()
+
+
 def test_searches_that_hang_leave_the_rest_alone(
     unix: httpx.Client, engine: Engine, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,8 @@ class Pipe:
             spec=decode_spec(Settings()),
             follows=lambda _: False,
             proven=lambda volume: self.proven and volume not in self.away,
+            held=lambda: False,
+            refused=lambda _: None,
         )
         self.pipeline = Pipeline(
             context,

@@ -19,7 +19,7 @@ from tests.engine.pipe import OTHER, VOLUME, Pipe, encode, encoder_info, running
 
 from mediad.encoders.client import EncoderError
 from mediad.ingest.moves import named
-from mediad.ingest.scan import confirm_missing
+from mediad.ingest.scan import absent, mark_missing
 from mediad.model import Volume
 from mediad.store import Store
 from mediad.store.work import WorkItem
@@ -112,6 +112,7 @@ def test_a_failing_encoder_stops_nothing_and_is_tried_again(pipe: Pipe) -> None:
         assert (pipe.counter("decodes"), pipe.pipeline.pending()) == (100, (0, 0))
 
 
+@pytest.mark.long
 def test_an_encoder_that_is_broken_for_good_lets_a_sync_end(pipe: Pipe) -> None:
     draw(pipe.roots[VOLUME] / "a.png", 1)
     calls: list[float] = []
@@ -193,7 +194,7 @@ def test_a_file_deleted_while_it_is_taken_in_does_not_come_back(pipe: Pipe) -> N
         with pipe.read_but_not_recorded(1):
             path.unlink()
             with pipe.store.write() as tx:
-                assert confirm_missing(tx, os.fsencode(root), list(tx.files), lambda _: False) == 1
+                assert mark_missing(tx, absent(os.fsencode(root), list(tx.files), lambda _: False)) == 1
         pipe.until_idle()
     assert pipe.files()["a.png"].missing
     assert pipe.journal()[-1][0] == "missing"
@@ -206,7 +207,7 @@ def test_a_file_that_was_new_and_is_gone_again_leaves_an_orphan_for_the_retentio
         with pipe.read_but_not_recorded(1):
             path.unlink()
             with pipe.store.write() as tx:
-                confirm_missing(tx, os.fsencode(root), list(tx.files), lambda _: False)
+                mark_missing(tx, absent(os.fsencode(root), list(tx.files), lambda _: False))
         pipe.until_idle()
     with pipe.store.read() as tx:
         assert (tx.assets.count(), len(tx.assets.orphans(time.time() - 60))) == (1, 0)

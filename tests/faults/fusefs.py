@@ -1,4 +1,4 @@
-"""A small file system of the tests' own (FUSE, spoken by hand), whose files fail, hang, grow and are as large as wanted.
+"""A small file system of the tests' own (FUSE, spoken by hand), whose files fail, hang and are as large as wanted.
 
 Injected errors come from the kernel like those of a real drive, in the daemon and in its children alike.
 """
@@ -23,7 +23,14 @@ _IN = struct.Struct("<IIQQIIIHH")
 _ATTR = struct.Struct("<QQQQQQIIIIIIIIII")
 _LOOKUP, _FORGET, _GETATTR, _OPEN, _READ, _STATFS, _RELEASE, _FLUSH, _INIT = 1, 2, 3, 14, 15, 17, 18, 25, 26
 _OPENDIR, _READDIR, _RELEASEDIR, _INTERRUPT, _BATCH_FORGET = 27, 28, 29, 36, 42
-_NAMES = {_LOOKUP: "lookup", _GETATTR: "getattr", _OPEN: "open", _READ: "read", _OPENDIR: "opendir", _READDIR: "readdir"}
+_NAMES = {
+    _LOOKUP: "lookup",
+    _GETATTR: "getattr",
+    _OPEN: "open",
+    _READ: "read",
+    _OPENDIR: "opendir",
+    _READDIR: "readdir",
+}
 _UNANSWERED = {_FORGET, _INTERRUPT, _BATCH_FORGET}
 _DIRECT_IO = 1
 _DETACH = 2

@@ -64,14 +64,16 @@ def main() -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     state, volume = map(Path, sys.argv[1:3])
     engine = make_engine(state, volume, json.loads(sys.argv[3]) if len(sys.argv) > 3 else None)
-    engine.start()
-    print(json.dumps({"ready": True}), flush=True)
-    for line in sys.stdin:
-        asked = json.loads(line)
-        if asked["do"] == "stop":
-            break
-        print(json.dumps(_answer(engine, asked)), flush=True)
-    engine.stop()
+    try:
+        engine.start()
+        print(json.dumps({"ready": True}), flush=True)
+        for line in sys.stdin:
+            asked = json.loads(line)
+            if asked["do"] == "stop":
+                break
+            print(json.dumps(_answer(engine, asked)), flush=True)
+    finally:
+        engine.stop()
     print(json.dumps({"stopped": True}), flush=True)
 
 

@@ -117,9 +117,7 @@ class _Parser:
             self._sizes[path] = 0
             yield Op("truncate", path, began, ended, offset=0)
 
-    def _on_file(
-        self, name: str, path: str, fd: int, text: bytes, result: int, began: int, ended: int
-    ) -> Iterator[Op]:
+    def _on_file(self, name: str, path: str, fd: int, text: bytes, result: int, began: int, ended: int) -> Iterator[Op]:
         key, flags = (path, fd), self._flags.get((path, fd), b"")
         if name == "lseek":
             self._positions[key] = result

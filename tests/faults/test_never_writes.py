@@ -10,18 +10,18 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from tests.daemon import Daemon, files_of
 from tests.engine.conftest import draw
 
 pytestmark = pytest.mark.long
 
-WRITERS = (
-    "creat rename renameat renameat2 unlink unlinkat mkdir mkdirat rmdir chmod fchmod fchmodat chown fchown lchown "
-    "fchownat utime utimes futimesat utimensat truncate ftruncate fallocate link linkat symlink symlinkat mknod mknodat "
-    "setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr write pwrite64 writev pwritev sendfile "
-    "copy_file_range"
-).split()
+BYTES = ["write", "pwrite64", "writev", "pwritev"]
+NAMES = ["creat", "rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir"]
+NAMES += ["link", "linkat", "symlink", "symlinkat", "mknod", "mknodat"]
+FACTS = ["chmod", "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "utime", "utimes", "futimesat"]
+FACTS += ["utimensat", "truncate", "ftruncate", "fallocate", "sendfile", "copy_file_range", "setxattr", "lsetxattr"]
+FACTS += ["fsetxattr", "removexattr", "lremovexattr", "fremovexattr"]
+WRITERS = BYTES + NAMES + FACTS
 OPENERS = ["open", "openat", "openat2"]
 _WRITING = re.compile(r"O_(WRONLY|RDWR|CREAT|TRUNC|APPEND|TMPFILE)")
 
@@ -43,7 +43,7 @@ def offences(trace: Path, volume: Path) -> list[str]:
 
 def _names_target(name: str, line: str, inside: re.Pattern[str]) -> bool:
     """Of a write only its file counts, not the bytes: the catalog holds paths of the volume."""
-    if name in ("write", "pwrite64", "writev", "pwritev"):
+    if name in BYTES:
         return inside.search(line.split(",", 1)[0]) is not None
     return True
 

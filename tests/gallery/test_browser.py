@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,16 +111,16 @@ def test_a_cluster_opens_and_a_picture_in_it(page: Page) -> None:
 
 
 def test_a_cluster_is_renamed_in_its_place(page: Page, engine: Engine) -> None:
-    card = page.tab.locator(".card.cluster").first
-    before = card.locator("h3").inner_text()
+    cluster = engine.entries("clusters")[0]
+    card = page.tab.locator(f".card.cluster[data-key='{cluster['id']}']")
     for name in ("<b>Mine</b> & yours", ""):
         card.hover()
         card.locator(".pencil").click()
         page.tab.keyboard.type(name) if name else page.tab.keyboard.press("Delete")
         page.tab.keyboard.press("Enter")
-        expected = name or before
-        page.wait(f"[...document.querySelectorAll('.cluster h3')].some((one) => one.textContent === {expected!r})")
-        assert expected in [cluster["name"] for cluster in engine.entries("clusters")]
+        expected = name or cluster["name"]
+        page.tab.wait_for_selector(f".cluster h3:text-is({json.dumps(expected)})")
+        assert expected in [one["name"] for one in engine.entries("clusters")]
 
 
 def test_what_comes_appears_by_itself(page: Page, engine: Engine, library: Path, shared: Path) -> None:

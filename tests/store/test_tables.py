@@ -305,3 +305,24 @@ def test_a_write_that_raises_leaves_nothing(store: Store) -> None:
         raise ZeroDivisionError
     with store.read() as tx:
         assert list(tx.files) == []
+
+
+def test_samples_are_spread_over_a_volume_and_never_none_while_there_is_a_file(store: Store) -> None:
+    with store.write() as tx:
+        for number in range(400):
+            path = b"%d/%d.png" % (number // 20, number)
+            since = float(number < 200)
+            tx.files.put(File(f"{number:016x}", VOLUME, path, Stat(1, 1, 1, number), missing_since=since))
+    with store.read() as tx:
+        found = tx.files.sample(VOLUME, 16)
+        assert len({file.id for file in found}) == 16
+        assert not any(file.missing for file in found)
+        assert len({file.relpath.partition(b"/")[0] for file in found}) >= 7
+        assert tx.files.sample(VolumeId("0000000f"), 16) == []
+    with store.write() as tx:
+        for file in list(tx.files):
+            if file.id != f"{399:016x}":
+                file.missing_since = 1.0
+                tx.files.put(file)
+    with store.read() as tx:
+        assert [file.id for file in tx.files.sample(VOLUME, 16)] == [f"{399:016x}"]

@@ -1,6 +1,6 @@
 """Listing directories, with everything that a disk can hold."""
 
-# ruff: noqa: PTH103, PTH118, PTH120, PTH123 - names on disk are bytes, which pathlib cannot hold
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Every kind of change in a watched folder leads to a hint for the right directory."""
 
-# ruff: noqa: PTH118, PTH123 - names on disk are bytes, which pathlib cannot hold
+
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_excluded_directories_have_no_watch_and_unwanted_files_no_hint(watch: Wa
 def test_names_of_any_bytes(watch: Watch, said: Said, root: Path) -> None:
     watch()
     name = b"caf\xe9\n" + b"n" * 200
-    os.mkdir(os.path.join(os.fsencode(root), name))  # noqa: PTH102 - bytes
+    os.mkdir(os.path.join(os.fsencode(root), name))
     said.expect(name)
     write(os.path.join(os.fsencode(root), name, b"\xff.jpg"))
     assert said.wait(lambda: said.closed == [name + b"/\xff.jpg"])

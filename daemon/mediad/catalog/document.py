@@ -191,6 +191,7 @@ class Metadata(_Part):
     pending: int = Field(ge=0, description="files that are not read or not embedded yet")
     quarantined: int = Field(ge=0, description="files that cannot be decoded; status.json names them")
     config_problem: str | None = Field(description="why the configuration file is not in force as it stands")
+    degraded: str | None = Field(description="why nothing new is taken in now, such as a full disk")
     encoder: Encoder | None
     volumes: list[VolumeEntry]
     timing: Timing

@@ -32,6 +32,7 @@ class Facts:
     quarantined: int = 0
     complete: bool = True
     config_problem: str | None = None
+    degraded: str | None = None
     timing: Timing = field(default_factory=Timing)
 
 
@@ -51,6 +52,7 @@ def metadata_of(volumes: Sequence[Volume], facts: Facts, index: Index, placing: 
         pending=facts.pending,
         quarantined=facts.quarantined,
         config_problem=facts.config_problem,
+        degraded=facts.degraded,
         encoder=facts.encoder,
         volumes=[_volume(volume, files[volume.id]) for volume in volumes],
         timing=facts.timing,
@@ -89,6 +91,6 @@ def fingerprint_of(tx: Transaction, volumes: Sequence[Volume], facts: Facts) -> 
             hasher.update(b"%d %d %b%b" % (len(key), len(value), key, value))
     shown = [(one.id, one.name, path_text(one.path), one.state, one.reason) for one in volumes]
     encoder = facts.encoder.model_dump() if facts.encoder else None
-    told = (facts.pending, facts.quarantined, facts.complete, facts.config_problem)
+    told = (facts.pending, facts.quarantined, facts.complete, facts.config_problem, facts.degraded)
     hasher.update(orjson.dumps([shown, encoder, told]))
     return hasher.hexdigest(length=16)

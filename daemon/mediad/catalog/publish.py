@@ -13,19 +13,23 @@ from typing import Any
 import structlog
 
 from mediad.catalog import atomic, build, fragments
-from mediad.catalog.changes import Feed
+from mediad.catalog.changes import FEED_NAME, Feed
 from mediad.catalog.document import SCHEMA_NAME
 from mediad.catalog.index import read_index
 from mediad.catalog.metadata import HOLE_BYTES, Facts, fingerprint_of, head_with_hole, metadata_of
 from mediad.catalog.placing import place
 from mediad.catalog.schema import schema_bytes
+from mediad.catalog.status import STATUS_NAME
+from mediad.durable import make_directory
 from mediad.model import Volume
 from mediad.store import Store, Transaction
 
 log = structlog.get_logger()
 
 CATALOG_NAME = "catalog.json"
-_RECORD = "catalog"  # in `meta`: {generation, seq, fingerprint, totals, file}, of the last publication
+RECORD = "catalog"
+"""In `meta`: {generation, seq, fingerprint, totals, file}, of the last publication."""
+
 _BATCH = 4096  # fragments made in one transaction: others who write wait that long
 
 
@@ -60,7 +64,8 @@ class Publisher:
         self._feed = Feed(directory, changes_max_bytes)
         self._journal_keep = journal_keep
         self._clock = clock
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._seen: list[Any] | None = None  # what stood in the directory after the last publication
+        make_directory(directory)
         atomic.stage_of(self._path).unlink(missing_ok=True)
 
     def publish(self, volumes: Sequence[Volume], facts: Facts) -> Publication:
@@ -69,26 +74,37 @@ class Publisher:
         `volumes` are the configured ones in their order, with their present states; files on others are left out.
         """
         started = time.thread_time()
+        if self._in_place() != self._seen and not self._feed.sound():
+            log.warning("the change feed is damaged; it is written again from the journal")
+            self._feed.reset()
         seq = self._refresh()
         with self._store.read() as tx:
             fingerprint = fingerprint_of(tx, volumes, facts)
-            record = tx.meta.get(_RECORD)
+            record = tx.meta.get(RECORD)
         generation = record["generation"] if record else 0
         written = not self._is_current(record, fingerprint, seq)
         if written:
             generation += 1
             self._write(volumes, facts, {"generation": generation, "seq": seq, "fingerprint": fingerprint})
             log.debug("catalog published", generation=generation, seconds=round(time.thread_time() - started, 3))
+        self._seen = self._in_place()
         return Publication(generation, written, time.thread_time() - started)
+
+    def intact(self) -> bool:
+        """Whether the files are those of the last publication; if not, the next one puts them in place again."""
+        return self._in_place() == self._seen and self._path.with_name(STATUS_NAME).exists()
+
+    def _in_place(self) -> list[Any]:
+        return [_identity(self._path.with_name(name)) for name in (CATALOG_NAME, FEED_NAME, SCHEMA_NAME)]
 
     def _refresh(self) -> int:
         """Bring all fragments up to date; the number of the last change that they show."""
         while True:
             with self._store.write() as tx:
                 seen, changed = fragments.refresh(tx, _BATCH)
-                record = tx.meta.get(_RECORD)
+                record = tx.meta.get(RECORD)
                 if changed and record and record["fingerprint"]:
-                    tx.meta.put(_RECORD, {**record, "fingerprint": ""})
+                    tx.meta.put(RECORD, {**record, "fingerprint": ""})
                 if seen < _BATCH:
                     return tx.journal.last_seq()
 
@@ -103,6 +119,7 @@ class Publisher:
         )
 
     def _write(self, volumes: Sequence[Volume], facts: Facts, record: dict[str, Any]) -> None:
+        make_directory(self._path.parent)
         atomic.write(self._path.with_name(SCHEMA_NAME), schema_bytes())
         with atomic.staged(self._path) as file:
             started = self._clock()
@@ -127,9 +144,9 @@ class Publisher:
 
     def _commit(self, record: dict[str, Any]) -> None:
         with self._store.write() as tx:
-            if tx.meta.get(_RECORD) is None:
+            if tx.meta.get(RECORD) is None:
                 self._feed.reset()  # what lies there tells of another store
-            tx.meta.put(_RECORD, record)
+            tx.meta.put(RECORD, record)
             tx.meta.count("publishes")
 
     def _follow_journal(self, record: dict[str, Any]) -> None:
@@ -146,13 +163,13 @@ class Publisher:
 
 def published_generation(tx: Transaction) -> int:
     """The generation of the last publication that the store knows of; 0 before the first."""
-    record = tx.meta.get(_RECORD)
+    record = tx.meta.get(RECORD)
     return int(record["generation"]) if record else 0
 
 
 def published_totals(tx: Transaction) -> dict[str, Any]:
     """Files in the last publication: {"images", "videos", "volumes": {id: files}}."""
-    record = tx.meta.get(_RECORD) or {}
+    record = tx.meta.get(RECORD) or {}
     totals: dict[str, Any] = record.get("totals") or {"images": 0, "videos": 0, "volumes": {}}
     return totals
 

@@ -175,6 +175,9 @@ class LimitsSettings(_Table):
     attempts: int = Field(default=2, ge=1, le=10, description="Failed attempts after which a file is quarantined.")
     max_pixels_mp: int = Field(default=400, ge=1, description="Largest image that is decoded, in millions of pixels.")
     nice: int = Field(default=10, ge=0, le=19, description="Niceness of child processes: 19 yields most.")
+    free_space_mb: int = Field(
+        default=500, ge=0, description="Free space in MB below which nothing new is taken in; 0: until it is full."
+    )
 
 
 class HttpSettings(_Table):

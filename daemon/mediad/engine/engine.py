@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from mediad.catalog.interval import Interval
 from mediad.catalog.metadata import Facts
@@ -25,7 +24,10 @@ from mediad.engine import again, memory, options
 from mediad.engine.encoder_care import EncoderCare
 from mediad.engine.errors import EngineError
 from mediad.engine.library import Library
+from mediad.engine.room import Room
 from mediad.engine.status import Progress, facts_of, live_status
+from mediad.engine.store_care import StoreKeeper
+from mediad.engine.timetable import Timetable
 from mediad.engine.volume_set import VolumeSet
 from mediad.events import Event, Events, Subscription
 from mediad.ingest.job import Ended, Job
@@ -34,9 +36,9 @@ from mediad.ingest.previews import Previews
 from mediad.ingest.recorder import Callbacks
 from mediad.ingest.stages import Context
 from mediad.model import ContentId, EncoderInfo, Volume
-from mediad.store import Store
 from mediad.supervisor import Supervisor
 from mediad.workers import upkeep
+from mediad.workers.calendar import follow_clock
 from mediad.workers.clusters import ClusterKeeper
 from mediad.workers.groups import GroupWorker
 from mediad.workers.publisher import PublishWorker
@@ -57,19 +59,18 @@ class Engine(Library):
         ensure(locations)
         memory.limit()
         self._previews = Previews(locations.catalog / "previews")
-        store = Store(options.store_directory(locations.state))
-        super().__init__(locations, settings, store=store)
+        self._keeper = StoreKeeper(locations, settings.limits.free_space_mb * 1_000_000)
+        super().__init__(locations, settings, store=self._keeper.store)
         self.started = time.time()
         self.page: str | None = None
         self.events = Events()
+        self._told = 0  # the generation that was last announced
         self.config_problems: list[str] = []
         self._config = config
         self._reloading = threading.Lock()
         self._stopping = threading.Event()
         self._supervisor = Supervisor()
-        self._scheduler = BackgroundScheduler(
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-        )
+        self._timetable = Timetable()
         self.progress = Progress()
         self._worked = True
         self._build(settings)
@@ -79,13 +80,28 @@ class Engine(Library):
     def _build(self, settings: Settings) -> None:
         locations, store = self.locations, self.store
         limits = settings.limits
-        self._volumes = VolumeSet(store, self._supervisor, settings, work_added=self._work_added, changed=self._changed)
+        self._room = Room(
+            store,
+            (locations.state, locations.catalog),
+            limits.free_space_mb * 1_000_000,
+            self._sacrifice,
+            self._changed,
+        )
+        self._volumes = VolumeSet(
+            store,
+            self._supervisor,
+            settings,
+            work_added=self._work_added,
+            changed=self._changed,
+            held=self._room.held,
+        )
         self._publisher = PublishWorker(
             Publisher(store, locations.catalog, changes_max_bytes=settings.catalog.changes_max_mb * 1_000_000),
             Interval(settings.catalog.min_interval, settings.catalog.max_interval),
             self._facts,
             self._published,
             self._supervisor.beat,
+            self._room.refused,
         )
         previews = settings.previews
         self._sequence_decoder = options.make_decoder(settings)
@@ -117,6 +133,8 @@ class Engine(Library):
                 options.decode_spec(settings),
                 self._volumes.follows,
                 self._volumes.proven,
+                self._room.held,
+                self._room.refused,
                 limits.attempts,
             ),
             lambda: options.make_decoder(settings),
@@ -136,17 +154,18 @@ class Engine(Library):
 
     def start(self) -> None:
         """Start everything; returns while the first scans are under way."""
+        self._room.look()
         again.after_update(self.store)
         self._supervisor.start("publisher", self._publisher.run, self._publisher.stop, vital=True)
         self._supervisor.start("groups", self._groups.run, self._groups.stop, vital=True)
         self._supervisor.start("encoder", lambda: self._encoder.prepare(self.settings.encoder), self._encoder.stop)
         self._volumes.take(self.settings)
-        add = self._scheduler.add_job
-        add(self._tick, "interval", seconds=_TICK)
-        add(self._hourly, "interval", seconds=_HOUR)
-        add(self._encoder.retry, "interval", seconds=self.settings.schedule.encoder_retry)
-        add(self._groups.recluster_if_changed, "interval", seconds=self.settings.schedule.recluster_interval)
-        self._scheduler.start()
+        every = self._timetable.every
+        every(_TICK, self._tick)
+        every(_HOUR, self._hourly)
+        every(self.settings.schedule.encoder_retry, self._encoder.retry)
+        every(self.settings.schedule.recluster_interval, self._groups.recluster_if_changed)
+        self._timetable.start()
         if self._config is not None:
             self._config.load()
             self._config.start(self._config_changed)
@@ -159,13 +178,15 @@ class Engine(Library):
         self._stopping.set()
         if self._config is not None:
             self._config.stop()
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        self._timetable.stop()
         self._volumes.stop_watching()
         self._encoder.stop()
         self._supervisor.stop_all()
-        self._search.save(self._publisher.generation)
+        if not self._room.held():
+            self._search.save(self._publisher.generation)
+        self._keeper.stop()
         self.close()
+        self._keeper.ended()
         log.info("mediad has stopped")
 
     def wait(self) -> None:
@@ -211,12 +232,16 @@ class Engine(Library):
     def _published(self, generation: int) -> None:
         write_status(self.locations.catalog, self.status())
         self._worked = True
-        self.events.publish(Event("published", {"generation": generation}))
+        if generation != self._told:
+            self._told = generation
+            self.events.publish(Event("published", {"generation": generation}))
 
     # -- by the clock
 
     def _tick(self) -> None:
         schedule = self.settings.schedule
+        self._room.look()
+        self._keeper.tick(idle=not self._ingesting())
         self._spaces.stop_idle(schedule.encoder_idle)
         self._pipeline.stop_idle(schedule.decoder_idle)
         for decoder in (self._sequence_decoder, self._query_decoder):
@@ -232,7 +257,17 @@ class Engine(Library):
             self._worked = False
             memory.give_back()
 
+    def _sacrifice(self) -> None:
+        """The disk is full: give back what can be made again, and never the store or the catalog."""
+        previews = upkeep.collect_previews(self.store, self._previews)
+        backups = self._keeper.sacrifice()
+        index = self._search.drop_saved()
+        log.warning("space given back", previews=previews, backup_bytes=backups, index_files=index)
+
     def _hourly(self) -> None:
+        if self._room.held():
+            return
+        follow_clock(self.store, time.time())
         upkeep.expire(self.store, self.settings.schedule.retention, self._search.remove)
         upkeep.collect_previews(self.store, self._previews)
         self._search.save(self._publisher.generation)
@@ -243,8 +278,7 @@ class Engine(Library):
         """Read the configuration file now (SIGHUP), and look whether an encoder that was missing is there."""
         if self._config is not None:
             self._config.reload()
-        if self._scheduler.running:
-            self._scheduler.add_job(self._encoder.look_again)
+        self._timetable.soon(self._encoder.look_again)
 
     def _config_changed(self, result: Settings | ConfigError) -> None:
         with self._reloading:
@@ -278,14 +312,13 @@ class Engine(Library):
         """Scan now, wait until all that is on disk now is in the catalog; its generation.
 
         Raises:
-            EngineError: the path is on no volume.
+            EngineError: the path is on no volume, or nothing can be taken in now.
             TimeoutError: it took longer than `timeout` seconds.
         """
         deadline = time.monotonic() + timeout if timeout is not None else float("inf")
         workers, directory = self._volumes.concerned(path)
         for ticket in [worker.request(directory) for worker in workers]:
-            if not ticket.done.wait(None if timeout is None else max(0.0, deadline - time.monotonic())):
-                raise TimeoutError(f"not in step with the disk within {timeout:g} s")
+            self._until(ticket.done.is_set, deadline)
         self._until(lambda: not any(worker.busy() for worker in workers) and not self._ingesting(), deadline)
         self._until(lambda: not self._groups.busy(clusters=clusters), deadline)
         return self._publisher.flush()
@@ -299,6 +332,10 @@ class Engine(Library):
                 raise TimeoutError("not in step with the disk in time; `mediad status` tells what is pending")
             if self._stopping.wait(_POLL):
                 raise EngineError("mediad is stopping")
+            if self._room.reason is not None:
+                raise EngineError(f"nothing is taken in now: {self._room.reason}")
+            if self.damaged is not None:
+                raise EngineError(f"the store is damaged: {self.damaged}")
 
     def recluster(self) -> None:
         """Cluster everything anew, in the background."""
@@ -318,6 +355,14 @@ class Engine(Library):
         self._work_added()
         return count
 
+    def confirm_missing(self, volume: str) -> int:
+        """Believe that what vanished from a volume at once (`suspect` in its status) is gone; how many files.
+
+        Raises:
+            EngineError: there is no such volume.
+        """
+        return self._volumes.confirm_missing(volume)
+
     def subscribe(self) -> Subscription:
         return self.events.subscribe()
 
@@ -327,9 +372,11 @@ class Engine(Library):
         return live_status(self)
 
     def activity(self) -> str:
-        """One word: "starting", "scanning", "indexing", "clustering", "idle", "stopping"."""
+        """One word: "degraded", "starting", "scanning", "indexing", "clustering", "idle", "stopping"."""
         if self._stopping.is_set():
             return "stopping"
+        if self._room.reason is not None:
+            return "degraded"
         if not self._encoder.ready.is_set():
             return "starting"
         if any(worker.scanning for worker in self._volumes.workers()):
@@ -354,6 +401,15 @@ class Engine(Library):
         """The encoder that is being filled beside the one that serves, if any."""
         filling, serving = self._spaces.filling, self._spaces.serving
         return filling.id if filling is not None and filling != serving else None
+
+    def degraded(self) -> str | None:
+        """Why nothing new is taken in now."""
+        return self._room.reason
+
+    @property
+    def damaged(self) -> str | None:
+        """What of the store cannot be read: stop this engine and make another one, which mends it."""
+        return self.store.damage
 
     def failures(self) -> dict[str, str]:
         """Loops that failed, and why."""

@@ -15,6 +15,7 @@ from mediad.catalog.build import SECTIONS, Writer
 from mediad.catalog.changes import Feed
 from mediad.catalog.index import Index, read_index
 from mediad.catalog.placing import place
+from mediad.catalog.text import path_text
 from mediad.config.locations import Locations
 from mediad.config.settings import Settings
 from mediad.encoders.client import Encoder
@@ -198,6 +199,6 @@ def _render(tx: Transaction, file: File) -> dict[str, Any]:
     fragment = tx.raw.get("fragments", key) if key is not None else None
     volumes: list[Volume] = list(tx.volumes)
     if key is None or fragment is None:
-        return {"id": file.id, "filepath": os.fsdecode(file.relpath)}
+        return {"id": file.id, "filepath": path_text(file.relpath)}
     rendered: dict[str, Any] = orjson.loads(Writer(tx, Index(), volumes).file(key, fragment))
     return rendered

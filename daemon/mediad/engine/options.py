@@ -44,7 +44,8 @@ def make_decoder(settings: Settings) -> Decoder:
 
 def readers(settings: Settings) -> int:
     """How many files are decoded at once."""
-    return settings.limits.decoders or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return settings.limits.decoders or usable
 
 
 def cluster_settings(settings: Settings) -> ClusterSettings:

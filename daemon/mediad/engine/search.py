@@ -130,8 +130,21 @@ class Search:
         """Write the index beside the store, if it changed; after the store commit that it tells of."""
         with self._lock:
             if self._index is not None and self._unsaved and self._persist:
-                self._index.save(generation)
+                try:
+                    self._index.save(generation)
+                except OSError as error:  # it can be made again of the store at any time
+                    log.warning("the vector index was not saved", reason=str(error))
+                    return
                 self._unsaved = False
+
+    def drop_saved(self) -> int:
+        """Remove what was written, to give its space back; how many files."""
+        with self._lock:
+            files = [path for path in self._directory.rglob("*") if path.is_file()]
+            for path in files:
+                path.unlink(missing_ok=True)
+            self._unsaved = self._index is not None
+        return len(files)
 
     def give_back(self, idle_seconds: float, generation: int) -> None:
         """Save and unload when nobody asked for so long."""

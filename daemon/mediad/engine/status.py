@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import time
 from collections import Counter, deque
@@ -16,12 +17,14 @@ from mediad.catalog.publish import published_generation, published_totals
 from mediad.catalog.text import iso, path_text
 from mediad.model import EncoderInfo, Volume
 from mediad.store import Transaction
+from mediad.store.recovery import RECOVERED
 
 if TYPE_CHECKING:
     from mediad.engine.engine import Engine
     from mediad.engine.library import Library
 
 _LISTED = 100  # quarantined and failing files that are named; all are counted
+_EXAMPLES = 10
 _WINDOW = 10.0
 
 
@@ -68,17 +71,24 @@ def _stored(tx: Transaction, library: Library) -> dict[str, Any]:
         "failing": failing,
         "errors": errors,
         "assets": {"images": totals["images"], "videos": totals["videos"]},
-        "volumes": [_volume(volume, totals["volumes"]) for volume in volumes],
+        "volumes": [_volume(tx, volume, totals["volumes"]) for volume in volumes],
         "encoder": _encoder(library._spaces.serving, library.settings.encoder),
         "counters": tx.meta.counters(),
         "catalog": str(library.locations.catalog / "catalog.json"),
         "state_dir": str(library.locations.state),
         "page": None,
         "config": {"file": str(library.locations.config), "problems": []},
+        "recovered": _recovered(tx),
     }
 
 
-def _volume(volume: Volume, files: dict[str, int]) -> dict[str, Any]:
+def _recovered(tx: Transaction) -> dict[str, Any] | None:
+    """What the last mending of a damaged store did: see `store.recovery`."""
+    done: dict[str, Any] | None = tx.meta.get(RECOVERED)
+    return None if done is None else done | {"at": iso(done["at"])}
+
+
+def _volume(tx: Transaction, volume: Volume, files: dict[str, int]) -> dict[str, Any]:
     return {
         "id": volume.id,
         "name": volume.name,
@@ -87,7 +97,20 @@ def _volume(volume: Volume, files: dict[str, int]) -> dict[str, Any]:
         "reason": volume.reason,
         "assets": files.get(volume.id, 0),
         "last_scan": iso(volume.last_scan) if volume.last_scan else None,
+        "suspect": _suspect(tx, volume),
     }
+
+
+def _suspect(tx: Transaction, volume: Volume) -> dict[str, Any] | None:
+    """Files that vanished together and are held, until a scan a minute later or the user confirms it; the first few."""
+    count, since, paths = 0, math.inf, []
+    for key, _, at in tx.suspects.of_volume(volume.id):
+        file = tx.files.at(key) if len(paths) < _EXAMPLES else None
+        paths += [_path(tx, volume.id, file.relpath)] if file is not None else []
+        count, since = count + 1, min(since, at)
+    if not count:
+        return None
+    return {"files": count, "since": iso(since) if since < math.inf else None, "paths": paths}
 
 
 def _encoder(info: EncoderInfo | None, setting: str) -> dict[str, Any]:
@@ -167,6 +190,7 @@ def live_status(engine: Engine) -> dict[str, Any]:
             "eta_seconds": round((waiting + unembedded) / rate, 1) if rate > 0 and waiting + unembedded else None,
             "page": engine.page,
             "loops": dict(engine.failures()),
+            "degraded": engine.degraded(),
         }
     )
 
@@ -182,5 +206,6 @@ def facts_of(status: dict[str, Any], info: EncoderInfo | None, timing: Timing) -
         quarantined=len(status["quarantined"]),
         complete=not status["pending"] and all(volume["last_scan"] for volume in status["volumes"]),
         config_problem="\n".join(problems) or None,
+        degraded=status["degraded"],
         timing=timing,
     )

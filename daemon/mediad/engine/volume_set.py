@@ -34,11 +34,13 @@ class VolumeSet:
         *,
         work_added: Callable[[], None],
         changed: Callable[[], None],
+        held: Callable[[], bool],
     ) -> None:
         self._store = store
         self._supervisor = supervisor
         self._work_added = work_added
         self._changed = changed
+        self._held = held
         self._workers: dict[VolumeId, VolumeWorker] = {}
         schedule = settings.schedule
         self._watcher = Watcher(
@@ -62,6 +64,7 @@ class VolumeSet:
             changed=self._changed,
             unsettled=lambda: set().union(*(worker.unsettled() for worker in self.workers())),
             scanned=self._watcher.report_cost,
+            held=self._held,
         )
         for volume, chosen in match_volumes(self._store, settings):
             if volume.id not in self._workers:
@@ -126,6 +129,17 @@ class VolumeSet:
     def awaited(self) -> int:
         """How many files are not read yet because they may still be being written."""
         return sum(worker.awaited() for worker in self.workers())
+
+    def confirm_missing(self, volume: str) -> int:
+        """What vanished from this volume (its id, name or path) with so much else that it is held, is gone indeed.
+
+        Raises:
+            EngineError: there is no such volume.
+        """
+        for worker in self.workers():
+            if volume in (worker.volume.id, worker.volume.name, worker.volume.path):
+                return worker.confirm_missing()
+        raise EngineError(f"there is no volume {volume!r}: `mediad volumes list` names them")
 
     def concerned(self, path: Path | None) -> tuple[list[VolumeWorker], bytes]:
         """The loops that a path is the business of, and the directory to scan below their roots.

@@ -8,14 +8,25 @@ import numpy as np
 import numpy.typing as npt
 
 from mediad.model import Asset, ContentId, EncoderInfo, File, Stat
-from mediad.store.work import WorkItem
+from mediad.store.work import Attempt, WorkItem
 
 
 class Ended(Exception):
-    """A job ends before its last stage. `retry_after` in seconds: try again then; None: not before it changes."""
+    """A job ends before its last stage. `retry_after` in seconds: try again then; None: not before it changes.
 
-    def __init__(self, why: str, *, retry_after: float | None = None, errno: int | None = None) -> None:
+    `uncounted` is the attempt to write down when this is recorded: as it was before the try, which failed by our fault.
+    """
+
+    def __init__(
+        self,
+        why: str,
+        *,
+        retry_after: float | None = None,
+        errno: int | None = None,
+        uncounted: Attempt | None = None,
+    ) -> None:
         super().__init__(why)
+        self.uncounted = uncounted
         self.why = why
         self.retry_after = retry_after
         self.errno = errno

@@ -24,6 +24,7 @@ from mediad.ingest.recorder import Callbacks, Outcome, Recorder
 from mediad.ingest.stages import STAGES, Context
 from mediad.media.decoder import Decoder
 from mediad.model import ContentId, VolumeId
+from mediad.store import StoreUnwritable
 from mediad.store.work import WorkItem
 
 log = structlog.get_logger()
@@ -121,7 +122,9 @@ class Pipeline:
     def pending(self) -> tuple[int, int]:
         """(files that wait to be read or are being read, assets that wait for their vectors)."""
         with self._condition, self._context.store.read() as tx:
-            return max(tx.work.count(), len(self._in_flight)), len(self._unembedded) + len(self._embedding)
+            unrecorded = self._embedding & self._claimed  # still counted as a file
+            waiting = len(self._unembedded) + len(self._embedding) - len(unrecorded)
+            return max(tx.work.count(), len(self._in_flight)), waiting
 
     def busy(self, patience: float = 5.0) -> bool:
         """Whether anything is under way or will be within `patience` seconds; not what waits for a drive to return."""
@@ -155,6 +158,8 @@ class Pipeline:
                 self._tell.beat(name)
                 try:
                     self._read(job, decoder, stages)
+                except StoreUnwritable:
+                    self._finish(job, None)  # the work list still holds it, and we are held until there is room
                 except Exception:
                     log.exception("a file could not be taken in", path=os.fsdecode(job.path))
                     self._finish(job, Ended("an error of mediad itself; see the log", retry_after=60.0))
@@ -234,6 +239,10 @@ class Pipeline:
     def _next_job(self) -> Job | None:
         with self._condition:
             while not self._stopping:
+                if self._context.held():
+                    self._condition.wait(_LOOK_AGAIN)
+                    self._tell.beat(threading.current_thread().name)
+                    continue
                 if not self._ready and not self._again:
                     self._refill()
                 if self._ready or self._again:
@@ -310,10 +319,9 @@ class Pipeline:
 
     def _recorded(self, batch: list[Outcome]) -> None:
         with self._condition:
-            for job, ended in batch:
+            for job, _ in batch:
                 self._release(job)
-                if ended is not None:
-                    self._rests_until = 0.0  # it may be due sooner than anything else
+            self._rests_until = 0.0  # it may be queued again, and due sooner than anything else
             self._condition.notify_all()
 
 

@@ -63,6 +63,8 @@ def _record_vectors(tx: Transaction, job: Job) -> None:
 def record_end(tx: Transaction, job: Job, ended: Ended, left: Departed) -> None:
     """A job that ended early: a file to try again later, one that is gone, or one that is quarantined."""
     item = job.item
+    if ended.uncounted is not None:
+        tx.attempts.put(ended.uncounted)
     if item is None:
         _read_again(tx, job)
         return

@@ -30,7 +30,7 @@ class Difference:
     gone_directories: list[bytes] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.new or self.changed or self.back or self.gone or self.gone_directories)
+        return bool(self.new or self.changed or self.back or self.gone)
 
 
 def compare(
@@ -96,24 +96,22 @@ def _key(tx: Transaction, file: File) -> bytes:
     return key
 
 
-def confirm_missing(
-    tx: Transaction, root: bytes, candidates: Iterable[File], excluded: Callable[[bytes], bool], *, follow: bool = False
-) -> int:
-    """Mark as missing what is still gone, or is excluded by the rules now; how many.
+def absent(
+    root: bytes, candidates: Iterable[File], excluded: Callable[[bytes], bool], *, follow: bool = False
+) -> list[File]:
+    """Those of the candidates that are not there, or that the rules exclude now. Looks at the disk, not at the store.
 
-    Only ENOENT and ENOTDIR prove absence, or that something in its place is no file. A file that came back meanwhile,
-    that was moved (its id leads elsewhere) or that was never read is no loss. `follow`: links to files are files.
+    Only ENOENT and ENOTDIR prove absence, or that something in a file's place is no file, or that something on the way
+    to it is a link. `follow`: links count as what they lead to.
     """
-    count = 0
-    now = time.time()
-    for file in candidates:
-        current = tx.files.get(file.volume, file.relpath)
-        if current is None or current.missing or current.id != file.id:
-            continue
-        absent = _absent(os.path.join(root, file.relpath), follow)
-        if (absent or excluded(file.relpath)) and _mark_missing(tx, current, now):
-            count += 1
-    return count
+    links: dict[bytes, bool] = {}
+    return [
+        file
+        for file in candidates
+        if excluded(file.relpath)
+        or _absent(os.path.join(root, file.relpath), follow)
+        or (not follow and _behind_link(root, os.path.dirname(file.relpath), links))
+    ]
 
 
 def _absent(path: bytes, follow: bool) -> bool:
@@ -124,6 +122,30 @@ def _absent(path: bytes, follow: bool) -> bool:
     except OSError:
         return False  # EIO, EACCES, ESTALE: nothing is proven, the next sweep asks again
     return not stat.S_ISREG(status.st_mode)
+
+
+def _behind_link(root: bytes, directory: bytes, known: dict[bytes, bool]) -> bool:
+    """Whether a directory, or one above it, is a symbolic link."""
+    if not directory:
+        return False
+    if directory not in known:
+        link = os.path.islink(os.path.join(root, directory))
+        known[directory] = link or _behind_link(root, os.path.dirname(directory), known)
+    return known[directory]
+
+
+def mark_missing(tx: Transaction, absent: Iterable[File]) -> int:
+    """Say of files just proven to be absent that they are missing; how many that are.
+
+    One that moved meanwhile (its id leads elsewhere) or that was never read is no loss.
+    """
+    count = 0
+    now = time.time()
+    for file in absent:
+        current = tx.files.get(file.volume, file.relpath)
+        if current is not None and not current.missing and current.id == file.id:
+            count += _mark_missing(tx, current, now)
+    return count
 
 
 def stats_in_work(tx: Transaction) -> set[tuple[int, int]]:

@@ -35,7 +35,8 @@ class Context:
 
     `root_of` gives a volume's root while it is online, None while it is away; `encoder` the encoder that is being
     filled, or None while none works; `spec` how to decode for an encoder's input (None: for no encoder); `follows`
-    whether symbolic links of a volume are followed; `proven` whether a volume is healthy at this moment.
+    whether symbolic links of a volume are followed; `proven` whether a volume is healthy at this moment; `held`
+    whether nothing may be begun now, for want of room; `refused` is told what of our own could not be written.
     """
 
     store: Store
@@ -45,6 +46,8 @@ class Context:
     spec: Callable[[InputSpec | None], DecodeSpec]
     follows: Callable[[VolumeId], bool]
     proven: Callable[[VolumeId], bool]
+    held: Callable[[], bool]
+    refused: Callable[[OSError], None]
     max_attempts: int = 2
 
 
@@ -84,7 +87,13 @@ def preview(context: Context, job: Job, decoder: Decoder) -> None:
         raise Ended("its previews are lost; it must be decoded again", retry_after=0.0)
     _count_attempt(context, attempt)
     decoded = _decode(context, job, decoder, attempt)
-    job.asset = _keep_previews(context.previews, decoded)
+    try:
+        job.asset = _keep_previews(context.previews, decoded)
+    except OSError as error:  # our own disk is full, or fails
+        context.refused(error)
+        attempt.count -= 1
+        text = f"its previews cannot be written: {error.strerror}"
+        raise Ended(text, retry_after=_FIRST_RETRY, uncounted=attempt) from error
     job.inputs = decoded.inputs
     job.decoded_now = True
 
@@ -106,6 +115,8 @@ def _inputs_from_previews(context: Context, job: Job, decoder: Decoder) -> bool:
         spec = job.encoder.input
         job.inputs = np.concatenate([decoder.inputs_from_preview(data, spec) for data in pictures if data])
     except (Undecodable, ChildError) as error:
+        if isinstance(error, ChildError) and error.ours:
+            raise Ended(str(error), retry_after=_FIRST_RETRY) from error
         log.warning("preview is damaged", asset=job.asset.content_id.hex(), reason=str(error))
         return False
     return True
@@ -135,9 +146,9 @@ def _decode(context: Context, job: Job, decoder: Decoder, attempt: Attempt) -> D
         text = error.strerror or str(error)
         raise Ended(text, retry_after=_back_off(job), errno=error.errno) from error
     except ChildError as error:
-        if error.reason == "stopped":
+        if error.ours:
             _give_back(context, attempt)
-            raise Ended(str(error), retry_after=0.0) from error
+            raise Ended(str(error), retry_after=_back_off(job)) from error
         if attempt.count >= context.max_attempts:
             _quarantine(context, attempt, str(error))
         attempt.reason = str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import orjson
@@ -58,6 +58,13 @@ class Assets:
     def orphans(self, before: float) -> list[ContentId]:
         """Assets that no file has had since before this time."""
         return [ContentId(key) for key, since in self._raw.items("orphans") if struct.unpack(">d", since)[0] < before]
+
+    def move_orphans(self, moved: Callable[[float], float]) -> None:
+        """Set since when assets have no file, to what `moved` makes of it."""
+        for key, value in list(self._raw.items("orphans")):
+            (since,) = struct.unpack(">d", value)
+            if moved(since) != since:
+                self._raw.put("orphans", key, struct.pack(">d", moved(since)))
 
     def count(self) -> int:
         return self._raw.count("assets")

@@ -23,7 +23,7 @@ from mediad.channel import Blob, Handler, Message, child_parser, serve
 from mediad.store.check import DAMAGE, examine, open_for_reading, walk
 from mediad.store.salvage import Entry, pack, pages, tree
 
-_BATCH = 2000
+_BATCH = 256
 
 
 class Reader:

@@ -7,7 +7,8 @@ lists. Directories have numbers, because a path may be longer than LMDB's larges
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
+from itertools import islice
 
 from mediad.model import ContentId, File, Stat, VolumeId, short_id
 from mediad.store.raw import Raw
@@ -17,6 +18,8 @@ _SECOND = 10**9
 _NO_CONTENT = bytes(16)
 _DIRECTORY_COUNTER = b"counter:directories"
 HEAD = 12  # bytes of volume and directory in front of the name
+_TRIES, _MANY = 8, 2048
+_NOT_MISSING = bytes(8)
 LONGEST_NAME = 511 - 16 - HEAD
 """Bytes of the longest name that fits into a key (LMDB's longest is 511) behind a content id, as `aliases` has them."""
 
@@ -123,6 +126,7 @@ class Files:
         self._unlink(key, value)
         self._raw.delete("files", key)
         self._raw.delete("work", key)
+        self._raw.delete("suspects", key)
         self._raw.put("dirty", key, b"")
         if file.content_id is not None:
             self.mark_orphan(file.content_id, now)
@@ -159,6 +163,24 @@ class Files:
             if key[:HEAD] != head:
                 head, relpath = key[:HEAD], self._directory_of(key)
             yield self._unpack(key, value, relpath)
+
+    def sample(self, volume: VolumeId, count: int) -> list[File]:
+        """Present files, spread over the directories of a volume: at most `count`, at least one where there is any."""
+        head = bytes.fromhex(volume)
+        last = int.from_bytes(self._raw.get("meta", _DIRECTORY_COUNTER) or b"", "big")
+        found: dict[bytes, File] = {}
+        for step in range(count):
+            start = (step * (last + 1) // count).to_bytes(8, "big")
+            entries = islice(self._raw.items("files", head, after=head + start), _TRIES)
+            found |= islice(self._present(entries, found), 1)
+        entries = islice(self._raw.items("files", head), _MANY if found else None)
+        found |= islice(self._present(entries, found), count - len(found))
+        return list(found.values())
+
+    def _present(self, entries: Iterable[tuple[bytes, bytes]], known: Container[bytes]) -> Iterator[tuple[bytes, File]]:
+        for key, value in entries:
+            if value.endswith(_NOT_MISSING) and key not in known:
+                yield key, self._unpack(key, value, self._directory_of(key))
 
     def __iter__(self) -> Iterator[File]:
         head, relpath = b"", b""

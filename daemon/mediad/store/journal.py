@@ -13,13 +13,19 @@ from mediad.store.raw import Raw
 
 
 class Journal:
-    """Changes by sequence number, from 1, without gaps; the oldest are dropped when there are too many."""
+    """Changes by sequence number, from 1, without gaps but behind a restored backup; the oldest are dropped in time."""
 
     def __init__(self, raw: Raw) -> None:
         self._raw = raw
 
     def append(self, kind: ChangeType, id: str, **detail: Any) -> int:  # noqa: A002 - the feed's own word
-        seq = self.last_seq() + 1
+        return self._put(self.last_seq() + 1, kind, id, detail)
+
+    def go_on_behind(self, seq: int) -> int:
+        """After an older store was put back: tell of it with a greater number than `seq`, which readers know."""
+        return self._put(max(self.last_seq(), seq) + 1, ChangeType.RECOVERED, "store", {})
+
+    def _put(self, seq: int, kind: ChangeType, id: str, detail: dict[str, Any]) -> int:  # noqa: A002 - see `append`
         line = {"time": time.time(), "type": kind, "id": id, "detail": detail}
         self._raw.put("journal", seq.to_bytes(8, "big"), orjson.dumps(line))
         return seq

@@ -85,8 +85,8 @@ class Starts:
             log.warning("a start could not be noted", path=str(self._path), reason=str(error))
 
 
-def open_store(directory: Path, backups: Backups, *, suspect: bool) -> Opened:
-    """Open the store for writing, and make it whole first where it is not. `suspect`: look at every value before.
+def open_store(directory: Path, backups: Backups, starts: Starts) -> Opened:
+    """Open the store for writing, and make it whole first where it is not.
 
     Raises:
         StoreBusy: another process has it open for writing.
@@ -94,7 +94,8 @@ def open_store(directory: Path, backups: Backups, *, suspect: bool) -> Opened:
         OSError: it cannot be opened, or its damaged self cannot be moved, for a reason of the system.
     """
     with locked(directory):
-        _put_aside_if_damaged(directory, backups, suspect=suspect)
+        starts.begin()
+        _put_aside_if_damaged(directory, backups, suspect=starts.failed > 0)
     try:
         store = Store(directory)
     except StoreDamaged as error:

@@ -24,6 +24,7 @@
 | sequences   | volume (4) directory (8)                | JSON list of model.Sequence |
 | fragments   | key in `files`                          | the file's JSON in the catalog (derived) |
 | dirty       | key in `files`                          | nothing: its fragment must be made again |
+| suspects    | key in `files`                          | file id (8), since (8, float): vanished, not believed yet |
 """
 
 from __future__ import annotations
@@ -51,4 +52,5 @@ NAMES = (
     "sequences",
     "fragments",
     "dirty",
+    "suspects",
 )

@@ -12,6 +12,7 @@ from mediad.store.groups import Clusters, Sequences
 from mediad.store.journal import Journal
 from mediad.store.meta import Meta, Volumes
 from mediad.store.raw import Raw
+from mediad.store.suspects import Suspects
 from mediad.store.vectors import Vectors
 from mediad.store.work import Attempts, Work
 
@@ -49,6 +50,10 @@ class Transaction:
     @cached_property
     def attempts(self) -> Attempts:
         return Attempts(self.raw)
+
+    @cached_property
+    def suspects(self) -> Suspects:
+        return Suspects(self.raw)
 
     @cached_property
     def journal(self) -> Journal:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import queue
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from mediad.clock import slices
 from mediad.model import VolumeState
 from mediad.volume import identity
 from mediad.volume.identity import Identity, Sample, Verdict
@@ -58,13 +60,13 @@ def check(
         target=lambda: answers.put(_judge(base, known or {}, samples)), name="volume-probe", daemon=True
     )
     probe.start()
-    try:
-        return answers.get(timeout=timeout)
-    except queue.Empty:
-        with _hanging_lock:
-            _hanging[base] = (probe, time.monotonic() - timeout)
-        log.warning("volume does not answer", root=os.fsdecode(base), seconds=timeout)
-        return Health(VolumeState.OFFLINE, f"does not answer within {timeout:g} s")
+    for part in slices(timeout):
+        with contextlib.suppress(queue.Empty):
+            return answers.get(timeout=part)
+    with _hanging_lock:
+        _hanging[base] = (probe, time.monotonic() - timeout)
+    log.warning("volume does not answer", root=os.fsdecode(base), seconds=timeout)
+    return Health(VolumeState.OFFLINE, f"does not answer within {timeout:g} s")
 
 
 def _still_hanging(base: bytes) -> float | None:

@@ -20,6 +20,9 @@ _LOOK_AGAIN = 5.0
 _DEBOUNCE = 0.1
 _REST = 9.0  # times as long as the last look took, while files stream in: a look is at whole directories
 _BUSY_LOOK = 0.2
+_JOIN = 0.1
+_FIRST_REST = 60.0  # seconds after a clustering that failed; twice as many after each further one
+_LONGEST_REST = 3600.0
 
 
 class GroupWorker:
@@ -53,6 +56,8 @@ class GroupWorker:
         self._rested = 0.0
         self._forced = False
         self._clustering: threading.Thread | None = None
+        self._failures = 0
+        self._clusters_rest = 0.0
         self._stopping = False
 
     def wake(self) -> None:
@@ -64,6 +69,7 @@ class GroupWorker:
         """Cluster everything anew as soon as the loop comes round."""
         with self._condition:
             self._forced = True
+            self._clusters_rest = 0.0
             self._condition.notify_all()
 
     def recluster_if_changed(self) -> None:
@@ -75,11 +81,15 @@ class GroupWorker:
         with self._condition:
             if self._awake or self._working:
                 return True
-            return clusters and (self._forced or self._clustering is not None or self._due())
+            return clusters and (self._clustering is not None or (self._able() and (self._forced or self._due())))
 
     @property
     def clustering(self) -> bool:
         return self._clustering is not None
+
+    def _able(self) -> bool:
+        """Whether clustering could be started now: there is an encoder, and it did not just fail."""
+        return self._clustering is None and self._serving() is not None and time.monotonic() >= self._clusters_rest
 
     def _due(self) -> bool:
         return self._clusters.due(self._schedule.recluster_changes, self._schedule.recluster_min_files, self._serving())
@@ -104,7 +114,7 @@ class GroupWorker:
             self._beat(self.name)
             started = time.monotonic()
             try:
-                if self._sequences.catch_up(lambda: not self._stopping) | self._clusters.join_fresh(self._serving()):
+                if self._sequences.catch_up(self._goes_on) | self._clusters.join_fresh(self._serving()):
                     self._changed()
             finally:
                 now = time.monotonic()
@@ -112,14 +122,22 @@ class GroupWorker:
                     self._working = False
                     self._rested = now + _REST * (now - started)
             self._start_clustering()
-        if self._clustering is not None:
-            self._clustering.join()
+        clustering = self._clustering
+        while clustering is not None and clustering.is_alive():
+            self._clusters.stop()  # it may have been about to start its process
+            clustering.join(_JOIN)
+
+    def _goes_on(self) -> bool:
+        """A sign of life between the steps of what may take long."""
+        self._beat(self.name)
+        return not self._stopping
 
     def _wait(self) -> bool:
         with self._condition:
-            if not self._awake and not self._forced and not self._stopping:
+            if not self._awake and not (self._forced and self._able()) and not self._stopping:
                 self._condition.wait(_LOOK_AGAIN)
         while time.monotonic() < self._rested and not self._forced and not self._stopping and self._ingest_busy():
+            self._beat(self.name)
             with self._condition:
                 self._condition.wait(_BUSY_LOOK)
         with self._condition:
@@ -131,7 +149,7 @@ class GroupWorker:
     def _start_clustering(self) -> None:
         """In a thread, while the loop goes on: grouping what comes in must not wait for it."""
         serving = self._serving()
-        if self._clustering is not None or serving is None or self._stopping:
+        if serving is None or not self._able() or self._stopping:
             return
         if not self._forced and (self._ingest_busy() or not self._due()):
             return
@@ -141,12 +159,18 @@ class GroupWorker:
             self._clustering.start()
 
     def _cluster(self, serving: EncoderInfo) -> None:
+        done = False
         try:
-            if self._clusters.recluster(serving):
+            done = self._clusters.recluster(serving)
+            if done:
                 self._changed()
         except Exception:
             log.exception("clustering failed; the clusters stay as they are")
         finally:
             with self._condition:
+                self._failures = 0 if done else self._failures + 1
+                if not done:
+                    rest = min(_FIRST_REST * 2.0 ** (self._failures - 1), _LONGEST_REST)
+                    self._clusters_rest = time.monotonic() + rest
                 self._clustering = None
                 self._condition.notify_all()

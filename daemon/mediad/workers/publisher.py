@@ -6,16 +6,24 @@ import threading
 import time
 from collections.abc import Callable
 
+import structlog
+
 from mediad.catalog.interval import Interval
 from mediad.catalog.metadata import Facts
 from mediad.catalog.publish import Publisher
 from mediad.model import Volume
 
+log = structlog.get_logger()
+
 _LOOK_AGAIN = 5.0
+_TRY_AGAIN = 5.0
 
 
 class PublishWorker:
-    """Publishes after `changed`. `flush` waits until everything committed before the call is published."""
+    """Publishes after `changed`, and when somebody took a file away. `flush` waits until all is published.
+
+    What cannot be written is told to `refused` and tried again until it can.
+    """
 
     name = "publisher"
 
@@ -26,12 +34,14 @@ class PublishWorker:
         facts: Callable[[], tuple[list[Volume], Facts]],
         published: Callable[[int], None],
         beat: Callable[[str], None],
+        refused: Callable[[OSError], None],
     ) -> None:
         self._publisher = publisher
         self._interval = interval
         self._facts = facts
         self._published = published
         self._beat = beat
+        self._refused = refused
         self._condition = threading.Condition()
         self._wanted = 1  # the first publication tells that we are here
         self._done = 0
@@ -66,8 +76,14 @@ class PublishWorker:
 
     def run(self) -> None:
         while self._wait():
-            self._publish()
+            if not self._publish():
+                self._rest()
         self._publish()  # a last picture, so that what was acknowledged is in it
+
+    def _rest(self) -> None:
+        with self._condition:
+            self._urgent = False
+            self._condition.wait_for(lambda: self._urgent or self._stopping, _TRY_AGAIN)
 
     def _wait(self) -> bool:
         with self._condition:
@@ -77,17 +93,31 @@ class PublishWorker:
                 if self._wanted > self._done and (pause == 0.0 or self._urgent):
                     return True
                 self._condition.wait(pause if self._wanted > self._done else _LOOK_AGAIN)
+                if self._wanted <= self._done and not self._publisher.intact():
+                    self._wanted += 1
             return False
 
-    def _publish(self) -> None:
+    def _publish(self) -> bool:
+        """Whether it could be written."""
+        try:
+            self._publish_now()
+        except OSError as error:
+            log.error("the catalog cannot be written; it is tried again", reason=str(error))
+            self._refused(error)
+            return False
+        return True
+
+    def _publish_now(self) -> None:
         with self._condition:
             wanted = self._wanted
             self._urgent = False
         publication = self._publisher.publish(*self._facts())
         if publication.written:
             self._interval.published(time.monotonic(), publication.cpu_seconds)
-        with self._condition:
-            self._done = wanted
-            self.generation = publication.generation
-            self._condition.notify_all()
-        self._published(publication.generation)
+        self.generation = publication.generation
+        try:
+            self._published(publication.generation)  # whoever waits for it finds all of it written, status.json too
+        finally:
+            with self._condition:
+                self._done = wanted
+                self._condition.notify_all()

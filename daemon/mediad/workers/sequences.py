@@ -47,8 +47,10 @@ class SequenceKeeper:
     def catch_up(self, going_on: Callable[[], bool]) -> bool:
         """Look at every directory that the journal names since the last time; whether any sequence changed."""
         with self._store.read() as tx:
-            last = tx.journal.last_seq()
-            places = _touched(tx, tx.meta.get(_POSITION) or 0)
+            last, position = tx.journal.last_seq(), tx.meta.get(_POSITION) or 0
+            if last == position:
+                return False
+            places = _touched(tx, position)
         changed = False
         for volume, directory in sorted(places):
             if not going_on():

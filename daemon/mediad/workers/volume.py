@@ -12,13 +12,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from mediad.config.settings import Settings, VolumeSettings
-from mediad.ingest.scan import Difference, compare, confirm_missing, enlist, files_below, stats_in_work
+from mediad.ingest.scan import Difference, compare, enlist, files_below
 from mediad.media.formats import kind_of
 from mediad.model import ChangeType, File, Stat, Volume, VolumeState
 from mediad.store import Store
@@ -28,19 +27,16 @@ from mediad.volume.rules import Rules
 from mediad.volume.walk import Listing, list_directory
 from mediad.workers.problems import Problems, with_reason
 from mediad.workers.unsettled import Lasting, Unsettled
+from mediad.workers.vanished import Vanished
 
 log = structlog.get_logger()
 
 _LOOK_AGAIN = 5.0  # seconds between looks at whether a volume is there
+_HELD = 1.0  # between looks at whether there is room again
 _SAMPLES = 16
 _LISTINGS = 3
-_MOVE_GRACE = 30.0  # seconds for which a vanished file may wait for the reading of the file that it became
 _NEVER = float("inf")
 _SPECIAL = "it is a pipe, a socket or a device, and no file"
-
-
-class _Unhealthy(Exception):
-    """The volume went away between two looks: what was about to be written is taken back."""
 
 
 @dataclass
@@ -62,6 +58,7 @@ class Surroundings:
     changed: Callable[[], None]
     unsettled: Callable[[], set[tuple[int, int]]]
     scanned: Callable[[str, float, bool], None]
+    held: Callable[[], bool]  # whether nothing may be taken in now: hints are kept until then
 
 
 class VolumeWorker:
@@ -85,7 +82,15 @@ class VolumeWorker:
         self._asked: dict[bytes, bool] = {b"": True}
         self._tickets: list[Ticket] = []
         self._unsettled = Unsettled(around.settings.schedule.settle)
-        self._gone: dict[str, tuple[File, float]] = {}
+        self._vanished = Vanished(
+            self._store,
+            volume.id,
+            self._root,
+            follow=settings.follow_symlinks,
+            excluded=self._excluded,
+            healthy=self._healthy,
+            unsettled=around.unsettled,
+        )
         self._samples: list[tuple[bytes, int]] = []
         self._next_sweep = 0.0
         self._scanning = False
@@ -120,17 +125,32 @@ class VolumeWorker:
     def request(self, directory: bytes = b"", *, recursive: bool = True) -> Ticket:
         ticket = Ticket(directory, recursive)
         with self._condition:
+            if self._stopping:
+                ticket.done.set()
             self._tickets.append(ticket)
             self._condition.notify_all()
         return ticket
 
+    def confirm_missing(self) -> int:
+        """The user says that what is held as suspect is gone indeed: the next scan confirms it. How many files."""
+        count = self._vanished.confirm()
+        self.hint(b"", True)
+        return count
+
+    @property
+    def suspects(self) -> int:
+        """How many files vanished with so many others that they are held."""
+        return self._vanished.suspects
+
     def busy(self) -> bool:
         """Whether a scan is asked for or under way, or something that one found is not decided yet."""
         with self._condition:
+            if self._stopping:
+                return False
             if self.volume.state is not VolumeState.ONLINE:
                 return self._scanning
             awaited = self._unsettled.waited_for(time.monotonic())
-            return bool(self._scanning or self._asked or self._tickets or awaited or self._gone)
+            return bool(self._scanning or self._asked or self._tickets or awaited or self._vanished.undecided)
 
     def unsettled(self) -> set[tuple[int, int]]:
         """(size, mtime_ns) of files that are not read yet because they may still be being written."""
@@ -154,6 +174,8 @@ class VolumeWorker:
     def stop(self) -> None:
         with self._condition:
             self._stopping = True
+            for ticket in self._tickets:
+                ticket.done.set()  # who waits looks whether we are stopping
             self._condition.notify_all()
 
     # -- the loop
@@ -161,15 +183,28 @@ class VolumeWorker:
     def run(self) -> None:
         while self._wait():
             tickets, asked = self._take()
-            was_away = self.volume.state is not VolumeState.ONLINE
-            if self._healthy() and (asked or was_away):
-                self._pass({b"": True} if was_away else asked)
-            if self.volume.state is VolumeState.ONLINE:
-                self._decide_gone()
+            try:
+                self._work(asked)
+            except BaseException:
+                with self._condition:  # nothing that was asked for is lost, and who waits goes on waiting
+                    self._asked[b""], self._tickets = True, [*tickets, *self._tickets]
+                    self._scanning = False
+                raise
             for ticket in tickets:
                 ticket.done.set()
             with self._condition:
                 self._scanning = False
+        with self._condition:  # who waits for a scan of a volume that was removed has waited long enough
+            left, self._tickets = self._tickets, []
+        for ticket in left:
+            ticket.done.set()
+
+    def _work(self, asked: dict[bytes, bool]) -> None:
+        was_away = self.volume.state is not VolumeState.ONLINE
+        if self._healthy() and (asked or was_away):
+            self._pass({b"": True} if was_away else asked)
+        if self.volume.state is VolumeState.ONLINE and self._vanished.decide():
+            self._around.changed()
 
     def _wait(self) -> bool:
         """Until there is something to do, or it is time to look whether the volume is there; False to stop."""
@@ -178,9 +213,11 @@ class VolumeWorker:
             due = now + _LOOK_AGAIN
             if self.volume.state is VolumeState.ONLINE:  # what is due on a volume that is away waits for its return
                 due = min(due, self._next_sweep, self._unsettled.next_due(), self.problems.next_due())
-                due = min(due, now + 0.2) if self._gone else due
+                due = min(due, self._vanished.next_look(), self._vanished.next_scan())
             if not (self._asked and self.volume.state is VolumeState.ONLINE) and not self._tickets:
                 self._condition.wait(max(0.0, due - now))
+            while self._around.held() and not self._stopping:
+                self._condition.wait(_HELD)
             return not self._stopping
 
     def _take(self) -> tuple[list[Ticket], dict[bytes, bool]]:
@@ -191,7 +228,7 @@ class VolumeWorker:
                 self._asked.setdefault(directory, False)
             for directory in self.problems.take(now):
                 self._asked[directory] = True
-            if now >= self._next_sweep:
+            if now >= min(self._next_sweep, self._vanished.next_scan()):
                 self._asked[b""] = True
             tickets, self._tickets = self._tickets, []
             for ticket in tickets:
@@ -205,8 +242,7 @@ class VolumeWorker:
 
     def _healthy(self) -> bool:
         with self._store.read() as tx:
-            files = (file for file in tx.files.of_volume(self.volume.id) if not file.missing)
-            self._samples = [(file.relpath, file.stat.size) for file in islice(files, _SAMPLES)]
+            self._samples = [(file.relpath, file.stat.size) for file in tx.files.sample(self.volume.id, _SAMPLES)]
         return self._take_state(check(self.volume.path, self.volume.identity or None, self._samples))
 
     def _take_state(self, health: Health) -> bool:
@@ -216,11 +252,11 @@ class VolumeWorker:
         identity = health.identity if online else volume.identity
         reason = health.reason or None
         if (was, volume.reason, volume.identity) != (health.state, reason, identity):
-            volume.state, volume.reason, volume.identity = health.state, reason, identity
             with self._store.write() as tx:
-                tx.volumes.put(volume)
+                tx.volumes.put(replace(volume, state=health.state, reason=reason, identity=identity))
                 if was is not health.state:
                     tx.journal.append(ChangeType.VOLUME, volume.id, state=health.state, reason=reason)
+            volume.state, volume.reason, volume.identity = health.state, reason, identity
         if was is not health.state:
             log.info("volume", name=volume.name, state=str(health.state), reason=reason)
             self._around.changed()
@@ -242,13 +278,11 @@ class VolumeWorker:
         full = asked.get(b"", False)
         if full:
             self._next_sweep = _NEVER
+            self._vanished.begin_full_scan(started)
         changed, gone = self._scan(asked)
-        if not self._healthy():
+        if self._stopping or not self._healthy():
             return  # what vanished with the volume is not gone, and all of it is scanned when it is back
-        now = time.monotonic()
-        with self._condition:
-            for file in gone:
-                self._gone.setdefault(file.id, (file, now))
+        self._vanished.add(gone, full=full)
         if full:
             self._finish_sweep(started, changed)
 
@@ -267,6 +301,8 @@ class VolumeWorker:
         changed, gone = False, []
         while stack and not self._stopping:
             directory, recursive = stack.pop()
+            if self._rules.skip_directory(directory):
+                continue  # asked for by name
             try:
                 listing = self._list(directory)
             except (FileNotFoundError, NotADirectoryError):
@@ -278,11 +314,11 @@ class VolumeWorker:
                 self._note_problem(directory, directory, error)
                 continue
             found = self._compare(directory, listing)
-            changed |= bool(found)
-            gone += found.gone
             with self._store.read() as tx:
                 for name in found.gone_directories:
-                    gone += files_below(tx, self.volume.id, name)
+                    found.gone += files_below(tx, self.volume.id, name)
+            changed |= bool(found)
+            gone += found.gone
             if recursive and self.settings.recursive:
                 prefix = directory + b"/" if directory else b""
                 stack += [(prefix + name, True) for name in reversed(listing.directories)]
@@ -341,36 +377,3 @@ class VolumeWorker:
     def _settled(self, directory: bytes, relpath: bytes, stat: Stat) -> bool:
         with self._condition:
             return self._unsettled.settled(directory, relpath, stat, time.monotonic(), time.time())
-
-    # -- what is gone
-
-    def _decide_gone(self) -> None:
-        """Say "missing" of candidates that nothing being read can be the new place of, after one more look."""
-        now = time.monotonic()
-        with self._condition:
-            waiting = list(self._gone.values())
-        if not waiting:
-            return
-        with self._store.read() as tx:
-            awaited = stats_in_work(tx) | self._around.unsettled()
-        ripe = [
-            file
-            for file, since in waiting
-            if now - since > _MOVE_GRACE or (file.stat.size, file.stat.mtime_ns) not in awaited
-        ]
-        if not ripe or not self._healthy():
-            return
-        try:
-            with self._store.write() as tx:
-                follow = self.settings.follow_symlinks
-                count = confirm_missing(tx, self._root, ripe, self._excluded, follow=follow)
-                if not self.healthy_still():
-                    raise _Unhealthy
-        except _Unhealthy:
-            return
-        with self._condition:
-            for file in ripe:
-                self._gone.pop(file.id, None)
-        if count:
-            log.info("files missing", volume=self.volume.name, count=count)
-            self._around.changed()

@@ -132,7 +132,7 @@ class Gate:
     def _is_foreign(scope: Scope, headers: Headers, host: str) -> bool:
         """Whether a page of another origin sends this (links to our page may stand anywhere)."""
         origin = headers.get("origin")
-        if origin is not None and origin.lower() != f"http://{host}":
+        if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):  # a proxy may do TLS
             return True
         linked = headers.get("sec-fetch-mode") == "navigate" and scope["path"] in _PAGES
         return headers.get("sec-fetch-site", "none") not in _OWN and not (linked and scope["method"] == "GET")
@@ -156,7 +156,9 @@ class Gate:
             return self._pages.login(wrong=bool(given))
         # Away from the address that holds the token, so that it is not left in the history.
         response = RedirectResponse(scope["path"], 303, {"cache-control": "no-store"})
-        response.set_cookie(self._cookie, self._session.decode(), httponly=True, samesite="strict")
+        response.set_cookie(
+            self._cookie, self._session.decode(), httponly=True, samesite="lax"
+        )  # strict: not behind a link
         return response
 
 

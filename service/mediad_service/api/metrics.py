@@ -54,7 +54,10 @@ def _gauges(status: dict[str, Any]) -> Iterator[Metric]:
     assets = GaugeMetricFamily("mediad_assets", "Files in the catalog", labels=["kind"])
     for kind, count in status["assets"].items():
         assets.add_metric([kind], count)
-    yield assets
+    errors = GaugeMetricFamily("mediad_errors", "Files and folders that cannot be read now, by error", labels=["errno"])
+    for name, count in status["errors"].items():
+        errors.add_metric([name], count)
+    yield from (assets, errors)
 
 
 def _volumes(volumes: list[dict[str, Any]]) -> Iterator[Metric]:

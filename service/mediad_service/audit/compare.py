@@ -24,7 +24,8 @@ _MICROSECOND = timedelta(microseconds=1)
 class Comparison:
     """Compares the volumes of one catalog; what it finds goes into `report`.
 
-    What the daemon says to be under way is no divergence: files in quarantine by name, files that wait by number.
+    What the daemon says to be under way is no divergence: files in quarantine, and what it cannot look at, by name;
+    files that wait by number.
     """
 
     def __init__(self, report: Report, settings: Settings, status: Path, *, fast: bool, tell: Tell) -> None:
@@ -34,7 +35,7 @@ class Comparison:
         self._tell = tell
         known = _status(status)
         self._report.pending = known["pending"]
-        self._in_quarantine = {entry["path"] for entry in known["quarantined"]}
+        self._excused = {entry["path"] for entry in known["excused"]}
         self._late: list[Divergence] = []
 
     def volumes(self, volumes: list[dict[str, Any]], listed: list[Entry]) -> None:
@@ -80,7 +81,7 @@ class Comparison:
         self._report.unverified.append(Divergence("unverified", shown(os.fsencode(path)), why))
 
     def _absent_from_catalog(self, path: bytes) -> None:
-        if shown(path) not in self._in_quarantine:
+        if shown(path) not in self._excused:
             self._late.append(Divergence("not in the catalog", shown(path), "is on the disk, but not in the catalog"))
 
     def _entry(self, entry: Entry, seen: Seen) -> None:
@@ -90,7 +91,7 @@ class Comparison:
             self._absent_from_disk(entry, seen)
             return
         for told in self._differences(entry, status):
-            if entry.shown not in self._in_quarantine:
+            if entry.shown not in self._excused:
                 self._late.append(Divergence("outdated", entry.shown, told))
             return  # one is enough
 
@@ -150,9 +151,10 @@ def _status(path: Path) -> dict[str, Any]:
     """What status.json says of what is under way; nothing is, where it cannot be read."""
     try:
         known = orjson.loads(path.read_bytes())
-        return {"pending": int(known["pending"]), "quarantined": list(known["quarantined"])}
+        unreadable = [entry for volume in known.get("volumes", ()) for entry in volume.get("unreadable", ())]
+        return {"pending": int(known["pending"]), "excused": [*known["quarantined"], *unreadable]}
     except (OSError, ValueError, KeyError, TypeError):
-        return {"pending": 0, "quarantined": []}
+        return {"pending": 0, "excused": []}
 
 
 def shown(path: bytes) -> str:

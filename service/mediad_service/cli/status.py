@@ -68,6 +68,9 @@ def _volume(volume: dict[str, Any]) -> tuple[object, ...]:
     trouble = [volume["reason"], volume.get("watch_reason")]
     unreadable = volume.get("unreadable") or []
     if unreadable:
-        trouble.append(f"{many(len(unreadable), 'folder')} unreadable: {unreadable[0]['path']}")
+        trouble.append(f"{many(len(unreadable), 'name')} unreadable: {unreadable[0]['path']}")
+    unsettled = volume.get("unsettled") or []
+    if unsettled:
+        trouble.append(f"{many(len(unsettled), 'file')} always being written: {unsettled[0]['path']}")
     told = "; ".join(str(one) for one in trouble if one)
     return volume["name"], volume["state"], volume["assets"], volume["path"], told

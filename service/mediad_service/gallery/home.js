@@ -18,14 +18,18 @@ export function home() {
   let shown = STEP;
   let clusters = [];
   const end = el("p", { class: "end" });
+  const showClusters = () => {
+    keep(parts.clusters, clusters.slice(0, shown), (head) => head.id, clusterCard);
+    watch.unobserve(end); // observing anew tells at once where the end is now
+    watch.observe(end);
+  };
   const watch = new IntersectionObserver((entries) => {
     if (entries.some((entry) => entry.isIntersecting) && shown < clusters.length) {
       shown += STEP;
-      keep(parts.clusters, clusters.slice(0, shown), (head) => head.id, clusterCard);
+      showClusters();
     }
   }, { rootMargin: "800px" });
   parts.clusters.append(end);
-  watch.observe(end);
 
   page.refresh = async () => {
     const overview = await get("/api/overview");
@@ -34,7 +38,7 @@ export function home() {
     clusters = overview.clusters.sort((a, b) => b.count - a.count || a.name.localeCompare(b.name));
     parts.hello.replaceChildren(...hello(overview));
     title(parts.clusters, clusters.length);
-    keep(parts.clusters, clusters.slice(0, shown), (head) => head.id, clusterCard);
+    showClusters();
     title(parts.sequences, overview.sequences.length, overview.sequences.length > FEW && "#sequences");
     keep(parts.sequences, overview.sequences.slice(0, FEW), (head) => head.id, sequenceCard);
     title(parts.videos, totals.videos, totals.videos > FEW && "#videos");
@@ -60,18 +64,20 @@ function title(part, total, all = null) {
   part.querySelector("small").replaceChildren(String(total), all ? el("a", { href: all }, "show all") : "");
 }
 
-/** Bring the cards of a section in line with `entries`; cards whose entry is the same stay, also the one in use. */
+/** Bring the cards of a section in line with `entries`; cards whose entry is the same stay, also one that is being renamed. */
 function keep(part, entries, key, makeCard) {
   const grid = part.querySelector(".grid");
   const there = new Map([...grid.children].map((card) => [card.dataset.key, card]));
   entries.forEach((entry, at) => {
     const text = JSON.stringify(entry);
     let card = there.get(key(entry));
-    if (!card || (card.said !== text && !card.contains(document.activeElement))) {
+    if (!card || (card.said !== text && !card.querySelector("input"))) {
       const fresh = makeCard(entry);
       fresh.dataset.key = key(entry);
       fresh.said = text;
+      const used = card?.contains(document.activeElement) ? document.activeElement.className : null;
       card?.replaceWith(fresh);
+      if (used !== null) fresh.querySelector(`.${used}`)?.focus({ preventScroll: true });
       card = fresh;
     }
     there.delete(key(entry));

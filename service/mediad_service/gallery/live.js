@@ -79,7 +79,7 @@ const VOLUME_STATES = {
 function volumeChip(volume) {
   const trouble = (VOLUME_STATES[volume.state] || (() => volume.state))(volume);
   const scan = volume.last_scan ? `compared with the disk ${when(volume.last_scan)}` : "not looked through yet";
-  const unread = volume.unreadable?.length ? `, ${count(volume.unreadable.length, "folder")} cannot be read` : "";
+  const unread = volume.unreadable?.length ? `, ${count(volume.unreadable.length, "name")} cannot be read` : "";
   return el("li", { class: volume.state, title: `${volume.path}\n${scan}` },
     el("span", { class: `dot ${volume.state}` }),
     el("b", {}, volume.name), ` ${count(volume.assets, "file")}${unread}`,

@@ -4,7 +4,7 @@ const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Have `picture` (an img) play the GIF at `moving` while `card` is looked at. */
 export function moves(card, picture, moving) {
-  const still = picture.src;
+  const still = picture.getAttribute("src");
   let wanted = false;
   const play = () => {
     if (wanted) return;

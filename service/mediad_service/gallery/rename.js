@@ -25,6 +25,8 @@ function edit(box, title, pencil, head) {
   const save = async () => {
     try {
       await order("PUT", `/api/clusters/${head.id}/name`, { name: field.value.trim() || null });
+      const card = box.closest(".card");
+      if (card) card.said = null; // it does not show any more what it was made of
       head.name = title.textContent = field.value.trim() || head.name;
       close();
     } catch (error) {

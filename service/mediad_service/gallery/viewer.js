@@ -39,7 +39,7 @@ function content(file) {
       el("p", { class: "links" },
         el("a", { href: `#similar/${file.id}`, onclick: () => dialog.close() }, "More like this"),
         el("a", { href: original(file), target: "_blank", rel: "noopener" }, "The file itself")),
-      el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => dialog.close() }, "×")));
+      el("button", { type: "button", class: "close", autofocus: true, "aria-label": "Close", onclick: () => dialog.close() }, "×")));
 }
 
 function picture(file) {
