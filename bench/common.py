@@ -85,7 +85,12 @@ class Served:
         self._config = home / "config.toml"
         self._log = home / "daemon.log"
         tables = [f"[[volumes]]\npath = {json.dumps(str(volume))}" for volume in volumes]
-        tables += ["[schedule]", *(f"{name} = {json.dumps(value)}" for name, value in schedule.items()), "[http]", "port = 0"]
+        tables += [
+            "[schedule]",
+            *(f"{name} = {json.dumps(value)}" for name, value in schedule.items()),
+            "[http]",
+            "port = 0",
+        ]
         home.mkdir(parents=True, exist_ok=True)
         self._config.write_text("\n".join([f"encoder = {json.dumps(encoder)}", *tables]) + "\n")
         self._process: subprocess.Popen[bytes] | None = None

@@ -33,7 +33,7 @@ from mediad.model import InputSpec
 
 Pixels = npt.NDArray[np.uint8]
 WARM_UP = 48
-BATCH = 32
+BATCH = 8
 
 
 @dataclass
@@ -139,6 +139,7 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=800, help="images of 500 pixels (default: %(default)s)")
     parser.add_argument("--large", type=int, default=120, help="images of 12 megapixels (default: %(default)s)")
     given = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the daemon has it, so that both encode alike
     for encoder in filter(None, ("descriptor", mini_clip())):
         for size, count in ((SMALL, given.small), (LARGE, given.large)):
             if count:

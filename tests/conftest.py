@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -22,3 +24,10 @@ def mini_clip(shared: Path) -> str:
     """The encoder setting of the small real open_clip model."""
     model = shared / "models"
     return f"open_clip:{model / 'mini-clip.json'}:{model / 'mini-clip.pt'}"
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """A test that configures the log leaves it to no other: its stream is closed by then."""
+    yield
+    structlog.reset_defaults()

@@ -37,6 +37,7 @@ _HEAD = struct.Struct("!II")
 _MAX_HEADER = 64 << 20
 _MAX_BLOB = 1 << 30
 _MAX_BLOBS = 100_000
+_PIECE = 256 << 10
 _PR_SET_PDEATHSIG = 1
 _OUT_OF_MEMORY = 86  # exit status
 _LAST_WAIT = 2.0
@@ -88,13 +89,13 @@ def receive(sock: socket.socket) -> tuple[Message, list[bytearray]]:
 
 
 def _read(sock: socket.socket, length: int) -> bytearray:
-    data = bytearray(length)
-    view = memoryview(data)
-    while view.nbytes:
-        got = sock.recv_into(view)
-        if not got:
+    """Memory is taken as bytes arrive: what a frame only claims to hold costs none."""
+    data = bytearray()
+    while len(data) < length:
+        piece = sock.recv(min(length - len(data), _PIECE))
+        if not piece:
             raise EOFError("the other side closed the channel")
-        view = view[got:]
+        data += piece
     return data
 
 

@@ -23,9 +23,11 @@ def make_directory(directory: Path, mode: int = 0o700) -> None:
     """
     if directory.is_dir():
         return
-    if not directory.parent.is_dir():
+    try:
+        directory.mkdir(mode=mode, exist_ok=True)
+    except FileNotFoundError:
         make_directory(directory.parent, mode)
-    directory.mkdir(mode=mode, exist_ok=True)
+        directory.mkdir(mode=mode, exist_ok=True)
     sync_directory(directory.parent)
 
 

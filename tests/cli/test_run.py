@@ -170,3 +170,26 @@ def test_a_daemon_that_hangs_is_told_from_none(command: Command, tmp_path: Path)
         asked = command("clusters", "--recluster")
         assert asked.returncode == 1
         assert b"the daemon does not answer" in asked.stderr
+
+
+def test_a_log_that_nobody_reads_ends_nothing(command: Command, tmp_path: Path) -> None:
+    pictures(tmp_path / "library", ["a.jpg"])
+    process = subprocess.Popen(
+        command.line("run", tmp_path / "library"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=command.environment,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert [process.stdout.readline()[:5] for _ in range(2)] == [b"catal", b"page:"]
+        process.stderr.close()
+        pictures(tmp_path / "library", ["b.jpg"])
+        command.json("sync")
+        assert "b.jpg" in (command.state / "catalog/catalog.json").read_text()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+    finally:
+        process.kill()
+        process.communicate()

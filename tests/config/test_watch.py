@@ -195,7 +195,7 @@ def test_a_signal_has_it_read_at_once(tmp_path: Path) -> None:
 
 def test_it_outlives_a_listener_that_fails(watched: Watched, tmp_path: Path) -> None:
     path = tmp_path / "other.toml"
-    path.write_text("")
+    path.write_text("# nothing yet")
     told: queue.Queue[Outcome] = queue.Queue()
 
     def listen(outcome: Outcome) -> None:
@@ -215,7 +215,7 @@ def test_it_outlives_a_listener_that_fails(watched: Watched, tmp_path: Path) -> 
 
 def test_stopping_ends_the_thread(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    path.write_text("")
+    path.write_text("# nothing yet")
     file = ConfigFile(path, lambda: load(path), interval=600)
     file.load()
     file.start(lambda outcome: None)

@@ -63,10 +63,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Start an engine on directories; stopped at the end of the test."""
     running: list[Engine] = []
 
-    def run(*directories: Path, **options: Any) -> Running:
+    def run(*directories: Path | VolumeSettings, **options: Any) -> Running:
         settings = Settings(
             encoder=options.pop("encoder", "descriptor"),
-            volumes=tuple(VolumeSettings(path=directory) for directory in directories),
+            volumes=tuple(one if isinstance(one, VolumeSettings) else VolumeSettings(path=one) for one in directories),
             schedule=ScheduleSettings(settle=0.2),
             **options,
         )

@@ -39,8 +39,8 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
         daemon.write_config()
         text = daemon.config.read_text().replace("[schedule]", f"{volume}\n[schedule]")
         daemon.config.write_text(f"{text}[limits]\ndecoders = 2\n")
-        running.append(daemon.start())
-        return daemon
+        running.append(daemon)
+        return daemon.start()
 
     yield start
     for daemon in running:

@@ -1,7 +1,5 @@
 """Listing directories, with everything that a disk can hold."""
 
-
-
 from __future__ import annotations
 
 import errno

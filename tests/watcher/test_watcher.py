@@ -1,7 +1,5 @@
 """Every kind of change in a watched folder leads to a hint for the right directory."""
 
-
-
 from __future__ import annotations
 
 import os

@@ -32,8 +32,8 @@ class Facts:
     quarantined: int = 0
     complete: bool = True
     config_problem: str | None = None
-    degraded: str | None = None
     timing: Timing = field(default_factory=Timing)
+    degraded: str | None = None
 
 
 def metadata_of(volumes: Sequence[Volume], facts: Facts, index: Index, placing: Placing) -> Metadata:

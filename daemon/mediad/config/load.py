@@ -29,7 +29,10 @@ def load(file: Path, *, locations: Locations | None = None, missing_ok: bool = F
     """
     if missing_ok and not file.exists():
         return Settings()
-    return parse(read_text(file), file, locations=locations)
+    text = read_text(file)
+    if not text.strip():  # valid TOML, and what a full disk leaves of a file: nobody means "watch nothing any more"
+        raise ConfigError([Finding((), "is empty", "put back what it held, or remove it").at(file)])
+    return parse(text, file, locations=locations)
 
 
 def read_text(file: Path) -> str:

@@ -2,7 +2,7 @@
 
 The file's stat is looked at once a second: editors replace files, and links to them change (NixOS, Kubernetes), which
 events on a file or a folder miss. A change counts once it has stood still for one look, so that a file that is being
-written is not read half (an empty file is a valid one, and would stop all watching).
+written is not read half (half of one may be a valid one, and would stop watching).
 """
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ def after_update(store: Store) -> None:
     retried = retry_quarantined(store, outdated_only=True)
     with store.write() as tx:
         before = tx.meta.get(_VERSION)
-        tx.meta.put(_VERSION, DECODER_VERSION)
+        if before != DECODER_VERSION:  # a start writes nothing, should the disk be full
+            tx.meta.put(_VERSION, DECODER_VERSION)
         outdated = before not in (None, DECODER_VERSION)
         for file in tx.files if outdated else ():
             if not file.missing:

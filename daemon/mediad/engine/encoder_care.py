@@ -40,8 +40,8 @@ class EncoderCare:
         with self._lock:
             self._spaces.configure(setting)
             self._pipeline.embed_later(self._spaces.lacking())
-            if self._stopping:
-                return
+            if self._stopping or self.ready.is_set():
+                return  # the latter: this is tried again because what follows failed
             self._pipeline.start()
             self.ready.set()
         self._changed()
@@ -50,6 +50,8 @@ class EncoderCare:
     def change(self, setting: str) -> None:
         """Another setting: if it means another encoder, its space is filled from now on."""
         with self._lock:
+            if self._stopping:
+                return
             if self._spaces.configure(setting):
                 self._pipeline.forget_unembedded()
                 self._pipeline.embed_later(self._spaces.lacking())

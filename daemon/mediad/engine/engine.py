@@ -36,13 +36,16 @@ from mediad.ingest.previews import Previews
 from mediad.ingest.recorder import Callbacks
 from mediad.ingest.stages import Context
 from mediad.model import ContentId, EncoderInfo, Volume
+from mediad.store import StoreDamaged
 from mediad.supervisor import Supervisor
 from mediad.workers import upkeep
 from mediad.workers.calendar import follow_clock
 from mediad.workers.clusters import ClusterKeeper
 from mediad.workers.groups import GroupWorker
+from mediad.workers.preview_care import PreviewCare
 from mediad.workers.publisher import PublishWorker
 from mediad.workers.sequences import SequenceKeeper
+from mediad.workers.volume import VolumeWorker
 
 log = structlog.get_logger()
 
@@ -50,6 +53,7 @@ _TICK = 2.0
 _HOUR = 3600.0
 _INDEX_IDLE = 300.0
 _POLL = 0.02
+_HURRY = 0.1
 
 
 class Engine(Library):
@@ -58,9 +62,14 @@ class Engine(Library):
     def __init__(self, locations: Locations, settings: Settings, config: ConfigFile | None = None) -> None:
         ensure(locations)
         memory.limit()
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # children's threads that wait leave the core to others
         self._previews = Previews(locations.catalog / "previews")
         self._keeper = StoreKeeper(locations, settings.limits.free_space_mb * 1_000_000)
-        super().__init__(locations, settings, store=self._keeper.store)
+        try:
+            super().__init__(locations, settings, store=self._keeper.store)
+        except StoreDamaged:
+            self._keeper.store.close()
+            raise
         self.started = time.time()
         self.page: str | None = None
         self.events = Events()
@@ -69,6 +78,7 @@ class Engine(Library):
         self._config = config
         self._reloading = threading.Lock()
         self._stopping = threading.Event()
+        self._stop_lock = threading.Lock()
         self._supervisor = Supervisor()
         self._timetable = Timetable()
         self.progress = Progress()
@@ -108,15 +118,17 @@ class Engine(Library):
         self._clusters = ClusterKeeper(
             store, options.cluster_settings(settings), by_name=settings.clustering.by_name, nice=limits.nice
         )
+        sequences = SequenceKeeper(
+            store,
+            self._previews,
+            self._sequence_decoder,
+            gif_size=previews.gif_size,
+            gif_frames=previews.gif_frames if previews.gif else 0,
+        )
+        self._preview_care = PreviewCare(store, self._previews, self._work_added, sequences.look_again)
         self._groups = GroupWorker(
             store,
-            SequenceKeeper(
-                store,
-                self._previews,
-                self._sequence_decoder,
-                gif_size=previews.gif_size,
-                gif_frames=previews.gif_frames if previews.gif else 0,
-            ),
+            sequences,
             self._clusters,
             settings,
             serving=lambda: self._spaces.serving,
@@ -166,6 +178,7 @@ class Engine(Library):
         every(self.settings.schedule.encoder_retry, self._encoder.retry)
         every(self.settings.schedule.recluster_interval, self._groups.recluster_if_changed)
         self._timetable.start()
+        self._timetable.soon(self._follow_clock)
         if self._config is not None:
             self._config.load()
             self._config.start(self._config_changed)
@@ -173,21 +186,39 @@ class Engine(Library):
 
     def stop(self) -> None:
         """Stop in reverse; everything acknowledged is durable, everything under way is done again next time."""
-        if self._stopping.is_set():
-            return
-        self._stopping.set()
-        if self._config is not None:
-            self._config.stop()
-        self._timetable.stop()
-        self._volumes.stop_watching()
-        self._encoder.stop()
-        self._supervisor.stop_all()
+        with self._stop_lock:
+            if self._stopping.is_set():
+                return
+            self._stopping.set()
+        ended = threading.Event()
+        hurry = threading.Thread(target=self._hurry, args=(ended,), name="hurry", daemon=True)
+        hurry.start()
+        try:
+            self._encoder.stop()
+            if self._config is not None:
+                self._config.stop()
+            self._timetable.stop()
+            self._volumes.stop_watching()
+            self._supervisor.stop_all()
+        finally:
+            ended.set()
+            hurry.join()
         if not self._room.held():
             self._search.save(self._publisher.generation)
         self._keeper.stop()
         self.close()
         self._keeper.ended()
         log.info("mediad has stopped")
+
+    def _hurry(self, ended: threading.Event) -> None:
+        """End the children that loops wait for. Again and again: a loop may have been about to start one."""
+        while True:
+            self._spaces.stop()
+            self._sequence_decoder.stop()
+            self._query_decoder.stop()
+            self._clusters.stop()
+            if ended.wait(_HURRY):
+                return
 
     def wait(self) -> None:
         """Until `stop` is called from elsewhere."""
@@ -241,7 +272,9 @@ class Engine(Library):
     def _tick(self) -> None:
         schedule = self.settings.schedule
         self._room.look()
-        self._keeper.tick(idle=not self._ingesting())
+        idle = not self._ingesting() and not self._room.held()
+        self._keeper.tick(idle=idle)
+        self._preview_care.tick(idle=idle)
         self._spaces.stop_idle(schedule.encoder_idle)
         self._pipeline.stop_idle(schedule.decoder_idle)
         for decoder in (self._sequence_decoder, self._query_decoder):
@@ -267,10 +300,13 @@ class Engine(Library):
     def _hourly(self) -> None:
         if self._room.held():
             return
-        follow_clock(self.store, time.time())
+        self._follow_clock()
         upkeep.expire(self.store, self.settings.schedule.retention, self._search.remove)
         upkeep.collect_previews(self.store, self._previews)
         self._search.save(self._publisher.generation)
+
+    def _follow_clock(self) -> None:
+        follow_clock(self.store, time.time())
 
     # -- configuration
 
@@ -282,6 +318,8 @@ class Engine(Library):
 
     def _config_changed(self, result: Settings | ConfigError) -> None:
         with self._reloading:
+            if self._stopping.is_set():
+                return
             if isinstance(result, ConfigError):
                 self.config_problems = [str(problem) for problem in result.problems]
                 log.error("the configuration is invalid; the old one stays in force", problems=self.config_problems)
@@ -319,9 +357,18 @@ class Engine(Library):
         workers, directory = self._volumes.concerned(path)
         for ticket in [worker.request(directory) for worker in workers]:
             self._until(ticket.done.is_set, deadline)
-        self._until(lambda: not any(worker.busy() for worker in workers) and not self._ingesting(), deadline)
+        self._until(lambda: self._in_step(workers), deadline)
         self._until(lambda: not self._groups.busy(clusters=clusters), deadline)
-        return self._publisher.flush()
+        generation = self._publisher.flush()
+        if self._stopping.is_set():
+            raise EngineError("mediad is stopping")
+        return generation
+
+    def _in_step(self, workers: list[VolumeWorker]) -> bool:
+        """Whether nothing is scanned or read. Each may cause the other, so nothing may have begun between two looks."""
+        rounds = [worker.rounds for worker in workers]
+        idle = not any(worker.busy() for worker in workers) and not self._ingesting()
+        return idle and not any(worker.busy() for worker in workers) and rounds == [worker.rounds for worker in workers]
 
     def _ingesting(self) -> bool:
         return not self._encoder.ready.is_set() or self._pipeline.busy()

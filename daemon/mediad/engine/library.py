@@ -21,7 +21,7 @@ from mediad.config.settings import Settings
 from mediad.encoders.client import Encoder
 from mediad.engine import options
 from mediad.engine.search import Search
-from mediad.engine.status import stored_status
+from mediad.engine.status import Failing, stored_status
 from mediad.ingest.spaces import Spaces
 from mediad.model import ContentId, EncoderInfo, File, Volume
 from mediad.store import Store, Transaction
@@ -47,6 +47,7 @@ class Library:
         )
         self._search = Search(self.store, locations.state / "index", persist=not self.store.readonly)
         self._query_decoder = options.make_decoder(settings)
+        self.failing = Failing()
 
     def close(self) -> None:
         self._query_decoder.stop()
@@ -158,7 +159,7 @@ class Library:
         return self._spaces.serving_or_raise()
 
     def _nearest(self, vector: npt.NDArray[np.float32], count: int, without: ContentId | None = None) -> Found:
-        """The `count` best that are shown: what is missing keeps its vector for the retention, so more are looked at."""
+        """The `count` best that are shown: what is missing keeps its vector for a while, so more are looked at."""
         looked_at = count + (without is not None)
         while True:
             found = self._search.nearest(self._serving(), vector, looked_at)

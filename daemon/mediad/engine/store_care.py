@@ -33,6 +33,7 @@ class StoreKeeper:
 
     Raises:
         StoreBusy, StoreTooNew, OSError: see `store.recovery.open_store`.
+        StoreDamaged: damage was met just after the opening, which saw none: the next one looks closer.
     """
 
     def __init__(self, locations: Locations, spare_bytes: int) -> None:
@@ -41,7 +42,11 @@ class StoreKeeper:
         opened = open_store(options.store_directory(locations.state), self._backups, self._starts)
         self.store = opened.store
         known = opened.recovered or {"generation": 0, "seq": 0}
-        continue_after(self.store, locations.catalog, generation=known["generation"], seq=known["seq"])
+        try:
+            continue_after(self.store, locations.catalog, generation=known["generation"], seq=known["seq"])
+        except StoreDamaged:
+            self.store.close()
+            raise
         unsure = self._starts.unclean or opened.recovered is not None
         self._care = StoreCare(self.store, self._backups, spare_bytes, check=unsure)
         self._started = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import islice
 
 import structlog
@@ -31,9 +32,11 @@ def match_volumes(store: Store, settings: Settings) -> list[tuple[Volume, Volume
     adrift = [volume for path, volume in known.items() if path not in configured]
     for chosen in settings.volumes:
         volume = known.get(str(chosen.path)) or _reattach(store, adrift, chosen) or _new(store, chosen)
-        volume.name = chosen.name
         with store.write() as tx:
-            tx.volumes.put(volume)
+            stored = tx.volumes.get(volume.id)
+            volume = replace(stored or volume, name=chosen.name)  # its loop may have written its state just now
+            if volume != stored:
+                tx.volumes.put(volume)
         pairs.append((volume, chosen))
     for volume in adrift:
         _forget(store, volume)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from mediad.ingest.job import Job
 from mediad.model import ContentId, File, VolumeId
 from mediad.store import Store
+
+_MOST = 256  # files with one content that are looked at: of more copies than this, a rename may look like one more
 
 Departed = dict[ContentId, list[File]]
 """By content: files that are missing, or not at their places any more. They may stand elsewhere now."""
@@ -30,7 +33,7 @@ def departed(
         if job.file is not None and job.content_id is not None and job.stat is not None:
             read.setdefault(job.content_id, set()).add((job.file.volume, job.stat.inode))
     with store.read() as tx:
-        known = {content_id: list(tx.files.of(content_id)) for content_id in read}
+        known = {content_id: list(islice(tx.files.of(content_id), _MOST)) for content_id in read}
     left: Departed = {}
     for content_id, files in known.items():
         left[content_id] = [file for file in files if file.missing or _left(file, root_of, follows, read[content_id])]

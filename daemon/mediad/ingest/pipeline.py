@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import structlog
 
@@ -55,7 +55,7 @@ class Pipeline:
         self._in_flight: set[bytes] = set()
         self._unembedded: deque[ContentId] = deque()
         self._embedding: set[ContentId] = set()
-        self._claimed: set[ContentId] = set()
+        self._claimed: dict[ContentId, float] = {}  # since when
         self._position = b""
         self._stopping = False
         self._recorder = Recorder(context, tell, self._recorded)
@@ -70,29 +70,26 @@ class Pipeline:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, interrupt: Callable[[], None] = lambda: None) -> None:
+    def stop(self) -> None:
         """Let what is under way be recorded where that is quick; the rest is done again at the next start.
 
-        `interrupt` makes an encoding fail that is under way; it is called until the threads have ended.
+        An encoding that is under way is waited for: whoever owns the encoder ends it.
         """
         with self._condition:
             self._stopping = True
             self._condition.notify_all()
         self._embedder.halt()
         self._recorder.halt()
-        self._end(self._threads[:-2], interrupt)
+        while any(thread.is_alive() for thread in self._threads[:-2]):
+            self._stop_decoders()  # again and again: a reader may have been about to ask one
+            for thread in self._threads[:-2]:
+                thread.join(_JOIN)
+        self._stop_decoders()
         for thread, stop in zip(self._threads[-2:], (self._embedder.stop, self._recorder.stop), strict=False):
             stop()
-            self._end([thread], interrupt)
+            thread.join()
 
-    def _end(self, threads: Iterable[threading.Thread], interrupt: Callable[[], None]) -> None:
-        """Wait for threads, and end what they wait for: they may have been about to ask for it."""
-        for thread in threads:
-            while thread.is_alive():
-                interrupt()
-                for decoder in self._decoders:
-                    decoder.stop()
-                thread.join(_JOIN)
+    def _stop_decoders(self) -> None:
         for decoder in self._decoders:
             decoder.stop()
 
@@ -122,7 +119,7 @@ class Pipeline:
     def pending(self) -> tuple[int, int]:
         """(files that wait to be read or are being read, assets that wait for their vectors)."""
         with self._condition, self._context.store.read() as tx:
-            unrecorded = self._embedding & self._claimed  # still counted as a file
+            unrecorded = self._embedding & self._claimed.keys()  # still counted as a file
             waiting = len(self._unembedded) + len(self._embedding) - len(unrecorded)
             return max(tx.work.count(), len(self._in_flight)), waiting
 
@@ -133,7 +130,8 @@ class Pipeline:
                 return True
             now = time.time()
             with self._context.store.read() as tx:
-                return any(_wait(item, now) <= patience and self._reachable(item) for item in tx.work.after(b""))
+                reachable = (one.id for one in tx.volumes if self._context.root_of(one.id) is not None)
+                return any(_wait(item, now) <= patience for volume in reachable for item in tx.work.of_volume(volume))
 
     def _can_embed(self) -> bool:
         return bool(self._unembedded) and self._context.encoder() is not None
@@ -196,16 +194,21 @@ class Pipeline:
         Raises:
             Ended: that takes long.
         """
-        if job.content_id is None or job.claimed or job.item is None:
+        if job.content_id is None or job.claimed or job.item is None or self._decoded(job.content_id):
             return
         with self._condition:
-            if not self._condition.wait_for(lambda: self._may_claim(job), _COPY_PATIENCE):
+            patience = self._claimed.get(job.content_id, 0.0) + _COPY_PATIENCE - time.monotonic()
+            if not self._condition.wait_for(lambda: self._may_claim(job), max(0.0, patience)):
                 raise Ended("a copy of it is being decoded", retry_after=_COPY_AGAIN)
-            self._claimed.add(job.content_id)
+            self._claimed[job.content_id] = time.monotonic()
             job.claimed = True
 
     def _may_claim(self, job: Job) -> bool:
         return job.content_id not in self._claimed or self._stopping
+
+    def _decoded(self, content_id: ContentId) -> bool:
+        with self._context.store.read() as tx:
+            return content_id in tx.assets
 
     def _finish(self, job: Job, ended: Ended | None) -> None:
         if ended is None:  # we are stopping: the work list still holds it
@@ -216,7 +219,7 @@ class Pipeline:
 
     def _release(self, job: Job) -> None:
         if job.claimed and job.content_id is not None:
-            self._claimed.discard(job.content_id)
+            self._claimed.pop(job.content_id, None)
             self._condition.notify_all()
         if job.item is not None:
             self._in_flight.discard(job.item.key)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mediad.durable import make_directory, sync_directory
 from mediad.model import ContentId
+
+_HEAD, _TAIL = 12, 2
 
 
 class Previews:
@@ -64,5 +66,37 @@ class Previews:
             if folder.is_dir():
                 yield from (f"{folder.name}/{entry.name}" for entry in folder.iterdir())
 
+    def whole_in(self, folder: str) -> set[str]:
+        """Names in one folder of what begins and ends as a preview does; what does not is removed."""
+        try:
+            with os.scandir(self.directory / folder) as entries:
+                found = [entry.name for entry in entries if not entry.name.startswith(".")]
+        except FileNotFoundError:
+            return set()
+        return {f"{folder}/{name}" for name in found if self.whole(PurePosixPath(folder, name))}
+
+    def whole(self, name: PurePosixPath) -> bool:
+        """Whether this preview is there, and begins and ends as one does; one that does not is removed."""
+        try:
+            with (self.directory / name).open("rb") as file:
+                head = file.read(_HEAD)
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - _TAIL))
+                good = _framed(name.suffix, head, file.read(_TAIL), size)
+        except FileNotFoundError:
+            return False
+        if not good:
+            self.remove(str(name))
+        return good
+
     def remove(self, name: str) -> None:
         (self.directory / name).unlink(missing_ok=True)
+
+
+def _framed(suffix: str, head: bytes, tail: bytes, size: int) -> bool:
+    """Whether a file of this suffix begins and ends so: markers of JPEG and GIF, the length that RIFF tells."""
+    if suffix == ".jpg":
+        return head.startswith(b"\xff\xd8\xff") and tail == b"\xff\xd9"
+    if suffix == ".gif":
+        return head.startswith(b"GIF8") and tail.endswith(b";")
+    return head.startswith(b"RIFF") and head.endswith(b"WEBP") and size == int.from_bytes(head[4:8], "little") + 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ Outcome = tuple[Job, Ended | None]
 """A job, and how it ended early, if it did."""
 
 _BATCH = 256
+_GATHER_SECONDS = 0.05  # while outcomes stream in, a batch waits so long for more: a commit costs more than a record
+_STREAM_SECONDS = 0.25  # what comes so soon after a batch belongs to a stream
 _LOOK_AGAIN = 1.0
 _LONGEST_PAUSE = 30.0
 _SET_ASIDE = 600.0
@@ -65,6 +68,7 @@ class Recorder:
                 self._take(batch)
 
     def _batches(self) -> Iterator[list[Outcome]]:
+        streams_until = 0.0
         while True:
             try:
                 first = self._queue.get(timeout=_LOOK_AGAIN)
@@ -73,17 +77,25 @@ class Recorder:
                 continue
             if first is None:
                 return
+            now = time.monotonic()
             batch = [first]
-            while len(batch) < _BATCH:
-                try:
-                    following = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    yield batch
-                    return
-                batch.append(following)
+            last = self._gather(batch, now + _GATHER_SECONDS if now < streams_until else now)
             yield batch
+            if last:
+                return
+            streams_until = time.monotonic() + _STREAM_SECONDS
+
+    def _gather(self, batch: list[Outcome], until: float) -> bool:
+        """Add to a batch what is there or comes `until` then; whether that was the last of all."""
+        while len(batch) < _BATCH and not self._stopping.is_set():
+            try:
+                following = self._queue.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return False
+            if following is None:
+                return True
+            batch.append(following)
+        return False
 
     def _take(self, batch: list[Outcome]) -> None:
         """Record a batch; whatever goes wrong, the recorder goes on."""

@@ -63,7 +63,8 @@ class Spaces:
         if resolved.reason:
             log.warning("encoder", using=resolved.spec, reason=resolved.reason)
         with self._store.write() as tx:
-            tx.vectors.add_space(info)
+            if info not in tx.vectors.spaces():
+                tx.vectors.add_space(info)
         self.filling = info
         if self.serving is None:
             self._serve(info)

@@ -85,6 +85,9 @@ def preview(context: Context, job: Job, decoder: Decoder) -> None:
             return
     if job.item is None:
         raise Ended("its previews are lost; it must be decoded again", retry_after=0.0)
+    if 0 < attempt.count < context.max_attempts and not job.item.tries:
+        why = attempt.reason or "decoding it was begun before, and did not end"
+        raise Ended(why, retry_after=0.0)  # a copy of what failed, or what we were killed over: behind all others
     _count_attempt(context, attempt)
     decoded = _decode(context, job, decoder, attempt)
     try:
@@ -94,7 +97,7 @@ def preview(context: Context, job: Job, decoder: Decoder) -> None:
         attempt.count -= 1
         text = f"its previews cannot be written: {error.strerror}"
         raise Ended(text, retry_after=_FIRST_RETRY, uncounted=attempt) from error
-    job.inputs = decoded.inputs
+    job.inputs = decoded.inputs[:0] if embedded else decoded.inputs
     job.decoded_now = True
 
 

@@ -51,6 +51,10 @@ class Assets:
         for key in list(self._raw.keys("attempts", content_id)):
             self._raw.delete("attempts", key)
 
+    def starting(self, prefix: bytes) -> Iterator[Asset]:
+        """Assets whose content id starts so, in order."""
+        return (_load(ContentId(key), value) for key, value in self._raw.items("assets", prefix))
+
     def ids(self) -> Iterator[ContentId]:
         """All content ids, in order."""
         return (ContentId(key) for key in self._raw.keys("assets"))

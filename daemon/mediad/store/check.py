@@ -9,7 +9,7 @@ import lmdb
 
 from mediad.channel import Child, ChildError, Limits
 from mediad.store.raw import Raw, StoreDamaged
-from mediad.store.tables import NAMES
+from mediad.store.tables import NAMES, VERSION
 
 LMDB_DAMAGE = (
     lmdb.CorruptedError,
@@ -69,13 +69,25 @@ def examine(env: Any) -> None:
     Raises:
         StoreDamaged, lmdb.Error: one is not as it was written, or not in its place.
     """
-    databases = {name: env.open_db(name.encode(), create=False) for name in NAMES}
+    present = table_names(env)
+    databases = {name: env.open_db(name.encode(), create=False) for name in NAMES if name in present}
     with env.begin() as txn:
         raw = Raw(txn, databases)
-        if raw.get("meta", b"schema_version") is None:
+        version = raw.get("meta", b"schema_version") if "meta" in databases else None
+        if version is None:
             raise StoreDamaged("it holds no version: it was never finished")
-        for name in NAMES:
+        if int(version) > VERSION:
+            return  # who opens it says that it is too new
+        if present - databases.keys():
+            raise StoreDamaged(f"it holds tables that nobody made: {sorted(present - databases.keys())}")
+        for name in databases:  # one that is not there is new in this version
             _examine_table(raw, name)
+
+
+def table_names(env: Any) -> set[str]:
+    """Names of all tables that there are."""
+    with env.begin() as txn:
+        return {name.decode(errors="backslashreplace") for name in txn.cursor().iternext(values=False)}
 
 
 def _examine_table(raw: Raw, name: str) -> None:

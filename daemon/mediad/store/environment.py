@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import lmdb
 import structlog
 
 from mediad.durable import make_directory, sync_directory
-from mediad.store.check import LMDB_DAMAGE, damage_of
+from mediad.store.check import LMDB_DAMAGE, damage_of, table_names
 from mediad.store.migrations import migrate
 from mediad.store.raw import StoreDamaged
 from mediad.store.tables import NAMES
@@ -25,6 +26,8 @@ log = structlog.get_logger()
 _INITIAL_MAP = 256 << 20
 _GROW_WHEN_FREE = 0.5  # share of the map in use from which it is doubled when no reader is in the way
 _GROW_OR_WAIT = 0.9  # ... and from which we wait until no reader is
+_GROW_PATIENCE = 10.0  # seconds that a growing map waits for readers, and everybody else for it
+_CLOSE_PATIENCE = 3.0
 _LOCK_BYTES = 36 << 10  # of LMDB's table of readers: a header and 64 bytes for each of `_READERS`
 _READERS = 512
 _HELP = "`mediad run` puts the newest good backup in its place"
@@ -32,6 +35,10 @@ _HELP = "`mediad run` puts the newest good backup in its place"
 
 class StoreUnwritable(OSError):
     """A transaction could not be written: no space, a read-only file system, a failing drive. All of it is undone."""
+
+
+class StoreClosed(RuntimeError):
+    """The store was closed while somebody still wanted to use it."""
 
 
 class StoreBusy(Exception):
@@ -62,7 +69,9 @@ class Store:
         self.readonly = readonly
         self._readers = 0
         self._growing = False
-        self._here = threading.local()
+        self._reads: Counter[int] = Counter()  # by thread
+        self._blocked = 0
+        self._closed = False
         self._gate = threading.Condition()
         self._writing = threading.RLock()
         self._full = False
@@ -76,32 +85,49 @@ class Store:
             if not readonly:
                 with self.write() as tx:
                     migrate(tx)
+                self._refuse_unknown_tables()
         except BaseException:
             self.close()
             raise
 
     def _open_databases(self) -> dict[str, Any]:
         try:
+            present = table_names(self._env)
+            if present and not self.readonly and "meta" not in present:
+                raise StoreDamaged(f"{self.directory / 'data.mdb'} holds no table with its version; {_HELP}")
             return {name: self._env.open_db(name.encode(), create=not self.readonly) for name in NAMES}
         except lmdb.NotFoundError as error:
             raise FileNotFoundError(f"{self.directory} holds no finished store") from error
+        except LMDB_DAMAGE as error:
+            raise StoreDamaged(f"{self.directory / 'data.mdb'}: {error}; {_HELP}") from error
+
+    def _refuse_unknown_tables(self) -> None:
+        """A table whose name was altered on the disk would be made anew, and be empty."""
+        unknown = table_names(self._env) - set(NAMES)
+        if unknown:
+            raise StoreDamaged(
+                f"{self.directory / 'data.mdb'} holds tables that nobody made: {sorted(unknown)}; {_HELP}"
+            )
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Transaction]:
         """A consistent view; writers go on meanwhile. Keep it short: pages that it sees are not reused."""
-        outer = self._reads_here()
+        thread = threading.get_ident()  # a generator may begin in one thread and end in another
         with self._gate:
-            if not outer:  # or reads that follow each other without a pause would keep the map from growing for ever
+            if not self._reads[thread]:  # or reads without a pause between them would keep the map from growing
                 self._gate.wait_for(lambda: not self._growing)
+                self._check_open()
             self._readers += 1
-        self._here.reads = outer + 1
+            self._reads[thread] += 1
         try:
             with self._noting_damage(), self._begin(write=False) as txn:
                 yield Transaction(txn, self._dbs)
         finally:
-            self._here.reads = outer
             with self._gate:
                 self._readers -= 1
+                self._reads[thread] -= 1
+                if not self._reads[thread]:
+                    del self._reads[thread]
                 self._gate.notify_all()
 
     @contextlib.contextmanager
@@ -111,7 +137,8 @@ class Store:
         Raises:
             StoreUnwritable: it could not be written down; it may be tried again.
         """
-        with self._writing, self._noting_damage():
+        with self._in_turn(), self._noting_damage():
+            self._check_open()
             self._grow()
             try:
                 with self._begin(write=True) as txn:
@@ -138,12 +165,35 @@ class Store:
             self.damage = self.damage or str(error)
             raise StoreDamaged(f"{self.directory / 'data.mdb'}: {error}") from error
 
-    def _reads_here(self) -> int:
-        """How many reads this thread is in."""
-        return getattr(self._here, "reads", 0)
+    @contextlib.contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """One writer at a time. Who waits in the middle of a read says so, lest a growing map wait for that read."""
+        inside = self._reads_here()
+        with self._gate:
+            self._blocked += inside
+            self._gate.notify_all()
+        self._writing.acquire()
+        with self._gate:
+            self._blocked -= inside
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed(f"{self.directory} was closed: mediad is stopping")
+
+    def _reads_here(self) -> bool:
+        """Whether this thread is in a read."""
+        with self._gate:
+            return threading.get_ident() in self._reads
 
     def _begin(self, *, write: bool) -> Any:
         try:
+            return self._env.begin(write=write)
+        except lmdb.ReadersFullError:  # by processes that were killed in the middle of a read
+            self._env.reader_check()
             return self._env.begin(write=write)
         except lmdb.MapResizedError:  # the daemon has grown the map that this process reads
             self._env.set_mapsize(0)
@@ -159,7 +209,9 @@ class Store:
             self._env.reader_check()  # pages that killed readers saw can be used again
             self._growing = True
             try:
-                self._gate.wait_for(lambda: self._readers == 0)
+                free = self._gate.wait_for(lambda: not self._readers or self._blocked, _GROW_PATIENCE)
+                if not free or self._readers:
+                    return  # somebody reads for long: there is room left, or the transaction will have to be repeated
                 size = 2 * self._env.info()["map_size"]
                 self._env.set_mapsize(size)
                 self._full = False
@@ -179,8 +231,16 @@ class Store:
         return int((self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"])
 
     def close(self) -> None:
-        if self._env is not None:
-            self._env.close()
+        """Wait for what is under way, then close; later reads and writes raise StoreClosed."""
+        with self._gate:
+            self._closed = True
+            quiet = self._gate.wait_for(lambda: not self._readers, _CLOSE_PATIENCE)
+        # A thread that hangs on a dead drive in the middle of a transaction must not find its pages unmapped.
+        if quiet and self._writing.acquire(timeout=_CLOSE_PATIENCE):
+            if self._env is not None:
+                self._env.close()
+                self._env = None
+            self._writing.release()
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1

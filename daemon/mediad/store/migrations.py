@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mediad.store.tables import VERSION
 from mediad.store.transaction import Transaction
 
-VERSION = 1
+__all__ = ["STEPS", "VERSION", "StoreTooNew", "migrate"]
+
 STEPS: dict[int, Callable[[Transaction], None]] = {}
 
 

@@ -29,6 +29,9 @@
 
 from __future__ import annotations
 
+VERSION = 1
+"""Of all this; `migrations` leads from one to the next."""
+
 NAMES = (
     "meta",
     "volumes",

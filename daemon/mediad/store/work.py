@@ -7,7 +7,7 @@ from dataclasses import asdict, astuple, dataclass
 
 import orjson
 
-from mediad.model import ContentId, File, Stat
+from mediad.model import ContentId, File, Stat, VolumeId
 from mediad.store.files import Files
 from mediad.store.raw import Raw
 
@@ -59,6 +59,11 @@ class Work:
 
     def count(self) -> int:
         return self._raw.count("work")
+
+    def of_volume(self, volume: VolumeId) -> Iterator[WorkItem]:
+        """Items of one volume, in key order."""
+        for found, value in self._raw.items("work", bytes.fromhex(volume)):
+            yield _load(found, value)
 
     def after(self, key: bytes) -> Iterator[WorkItem]:
         """Items whose key is greater, in key order (b"": all)."""

@@ -39,6 +39,11 @@ class SequenceKeeper:
         self._decoder = decoder
         self._gif_size = gif_size
         self._gif_frames = gif_frames
+        self._lost: set[tuple[VolumeId, bytes]] = set()
+
+    def look_again(self, places: set[tuple[VolumeId, bytes]]) -> None:
+        """Look at these folders too the next time, although nothing in them changed: an animation was lost."""
+        self._lost |= places
 
     def behind(self) -> bool:
         with self._store.read() as tx:
@@ -48,9 +53,10 @@ class SequenceKeeper:
         """Look at every directory that the journal names since the last time; whether any sequence changed."""
         with self._store.read() as tx:
             last, position = tx.journal.last_seq(), tx.meta.get(_POSITION) or 0
-            if last == position:
+            if last == position and not self._lost:
                 return False
-            places = _touched(tx, position)
+            lost, self._lost = self._lost, set()
+            places = _touched(tx, position) | lost
         changed = False
         for volume, directory in sorted(places):
             if not going_on():

@@ -62,7 +62,7 @@ class Surroundings:
 
 
 class VolumeWorker:
-    """Watches over one volume. `volume` is its record; the loop's thread alone changes it."""
+    """Watches over one volume. `volume` is its record; the loop's thread alone changes it. `rounds` only grows."""
 
     def __init__(self, volume: Volume, settings: VolumeSettings, around: Surroundings) -> None:
         self.volume = volume
@@ -95,6 +95,7 @@ class VolumeWorker:
         self._next_sweep = 0.0
         self._scanning = False
         self._stopping = False
+        self.rounds = 0
 
     # -- outside
 
@@ -223,6 +224,7 @@ class VolumeWorker:
     def _take(self) -> tuple[list[Ticket], dict[bytes, bool]]:
         with self._condition:
             self._scanning = True
+            self.rounds += 1
             now = time.monotonic()
             for directory in self._unsettled.take(now):
                 self._asked.setdefault(directory, False)

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from mediad_service.cli.show import plain
@@ -24,7 +25,7 @@ def configure(level: str, console: Console | None = None) -> None:
     """Send our events, and the warnings of the libraries, to `console` (a terminal) or as plain lines to stderr."""
     import structlog
 
-    sink = cast(TextIO, _Above(console)) if console is not None else sys.stderr
+    sink = cast(TextIO, _Unfailing(_Above(console) if console is not None else sys.stderr))
     before: list[Any] = [structlog.processors.add_log_level, *_timestamp(console), _safe]
     after = _for_people() if console is not None else _for_programs()
     structlog.configure(
@@ -41,6 +42,22 @@ def configure(level: str, console: Console | None = None) -> None:
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(True)
+
+
+class _Unfailing(io.TextIOBase):
+    """A log that nobody reads any more (a closed pipe, a full disk) must not end what it tells of."""
+
+    def __init__(self, stream: io.TextIOBase | TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class _Above(io.TextIOBase):

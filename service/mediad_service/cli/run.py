@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -30,6 +33,7 @@ BUSY = 3
 
 _REDRAW = 0.5  # seconds between two looks while something goes on
 _REDRAW_IDLE = 2.0
+_LEAST_RUN = 3.0  # seconds from one start to the next where damage makes us start again
 
 
 @verb
@@ -69,6 +73,15 @@ def run(
 
             display = stack.enter_context(Display(console))
         _serve(engine, session, signals, Notifier(), display)
+    if engine.damaged is not None:
+        _start_again(engine)
+
+
+def _start_again(engine: Engine) -> None:
+    """Become a new daemon, which mends the store at its start: the same process, for whoever watches over it."""
+    log.error("the store is damaged; mediad starts again to mend it", reason=engine.damaged)
+    time.sleep(max(0.0, _LEAST_RUN - (time.time() - engine.started)))  # in no case a loop that spins
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - ourselves
 
 
 def with_more(session: Session, directories: Iterable[Path]) -> Settings:
@@ -99,7 +112,10 @@ def start_engine(session: Session, settings: Settings, config: ConfigFile | None
     try:
         if anew:
             _forget(session.locations.state)
-        return Engine(session.locations, settings, config)
+        try:
+            return Engine(session.locations, settings, config)
+        except StoreDamaged:  # what was met early; the second opening looks at everything, and mends it
+            return Engine(session.locations, settings, config)
     except StoreBusy as error:
         fail(str(error), BUSY)
     except (StoreDamaged, StoreTooNew, OSError) as error:
@@ -116,15 +132,19 @@ def _forget(state: Path) -> None:
 
 
 def _serve(engine: Engine, session: Session, signals: Signals, notifier: Notifier, display: Display | None) -> None:
+    from mediad.store import StoreDamaged
     from mediad_service.api import SocketTaken, serve
     from mediad_service.cli.signals import end_in_time
 
     server = serve(engine, engine.settings, session.locations)
     with ExitStack() as stack:  # what began last ends first, and the engine ends whatever becomes of the server
         stack.callback(engine.stop)
-        engine.start()
+        with suppress(StoreDamaged):  # `engine.damaged` says so too
+            engine.start()
+        if engine.damaged is not None:
+            return
         stack.callback(server.stop)
-        stack.callback(notifier.stopping)
+        stack.callback(lambda: notifier.stopping() if engine.damaged is None else notifier.reloading())
         stack.callback(end_in_time)
         try:
             server.start()
@@ -144,8 +164,8 @@ def _greet(session: Session, page: str | None) -> None:
 
 
 def _loop(engine: Engine, signals: Signals, notifier: Notifier, display: Display | None) -> None:
-    """Until a signal to stop: feed the watchdog, redraw, reload."""
-    while True:
+    """Until a signal to stop, or damage to the store: feed the watchdog, redraw, reload."""
+    while engine.damaged is None:
         received = signals.wait(_pause(notifier, display))
         if received is signal.SIGHUP:
             notifier.reloading()
@@ -159,10 +179,10 @@ def _loop(engine: Engine, signals: Signals, notifier: Notifier, display: Display
             display.update(engine.status())
 
 
-def _pause(notifier: Notifier, display: Display | None) -> float | None:
+def _pause(notifier: Notifier, display: Display | None) -> float:
     """How long to wait for a signal at most, in seconds."""
     if display is None:
-        return notifier.interval
+        return min(notifier.interval or _REDRAW_IDLE, _REDRAW_IDLE)
     return _REDRAW if display.busy else _REDRAW_IDLE
 
 
