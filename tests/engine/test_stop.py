@@ -20,9 +20,21 @@ Start = Callable[..., Running]
 LIMIT = 8.0
 
 
+_others: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def _own_children_only() -> None:
+    """Encoders that other tests share over the session are no leftovers of ours."""
+    _others.clear()
+    _others.update(child.pid for child in psutil.Process().children(recursive=True))
+
+
 def children(module: str) -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children(recursive=True):
+        if child.pid in _others:
+            continue
         try:
             if f"mediad.{module}.child" in child.cmdline():
                 found.append(child)
