@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +69,15 @@ def open_index(request: pytest.FixtureRequest, tmp_path: Path, truth: Truth) -> 
     return opened
 
 
-@pytest.fixture
-def file_size_limit() -> Iterator[Callable[[int], None]]:
-    """Limits the size of files that this process may write, as a full disk would, until the test ends."""
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Limits the size of files that this process may write, as a full disk would.
+
+    Only inside the block: a log that the tests' own output goes to may be larger already.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from tests.vector_index.conftest import file_size_limit
 
 from mediad.model import content_id_of
 from mediad.vector_index import IndexNotLoaded, VectorIndex, vector_id, vector_ids
@@ -155,13 +156,10 @@ def test_saving_leaves_two_files(index: VectorIndex, open_index: Open, truth: Tr
     assert sorted(path.suffix for path in directory.iterdir()) == [".faiss", ".json"]
 
 
-def test_failed_save_leaves_the_saved_one(
-    index: VectorIndex, open_index: Open, truth: Truth, file_size_limit: Callable[[int], None]
-) -> None:
+def test_failed_save_leaves_the_saved_one(index: VectorIndex, open_index: Open, truth: Truth) -> None:
     index.save(generation=1)
     index.add(*truth.make(list(range(9000, 9200))))
-    file_size_limit(1024)
-    with pytest.raises(OSError, match="too large"):
+    with file_size_limit(1024), pytest.raises(OSError, match="too large"):
         index.save(generation=2)
     assert index.changed
     again = open_index()
