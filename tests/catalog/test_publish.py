@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -211,7 +212,8 @@ def test_kills_while_publishing_leave_a_whole_catalog_and_a_whole_feed(tmp_path:
         lines += process.stdout.readlines()
         process.wait()
         process.stdout.close()
-        files, told = map(int, [line for line in lines if line.endswith("\n")][-1].split())
+        said = [line.split() for line in lines if re.fullmatch(r"\d+ \d+\n", line)]  # the log may stand between
+        files, told = map(int, said[-1])
         document = orjson.loads((tmp_path / "catalog" / "catalog.json").read_bytes())
         validator.validate(document)
         assert document["generation"] >= told > generation
