@@ -12,8 +12,10 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 from bench.common import Served, report, scratch
 
+from mediad.encoders.descriptor import INFO
 from mediad.media.decoder import DECODER_VERSION
 from mediad.model import Asset, File, Kind, Stat, Volume, VolumeId, VolumeState, content_id_of
 from mediad.store import Store
@@ -38,20 +40,24 @@ def make_files(library: Path, count: int) -> dict[bytes, Stat]:
 
 
 def fill(state: Path, library: Path, files: dict[bytes, Stat]) -> None:
-    """The store as a first index leaves it (without previews and vectors, which a restart does not look at)."""
+    """The store as a first index leaves it, less the previews; nothing waits to be clustered."""
+    vectors = np.random.default_rng(0).normal(size=(997, 1, INFO.dimensions)).astype(np.float32)
     with Store(state / "store") as store:
         found = check(library, None)
         volume = Volume(VOLUME, "library", str(library), VolumeState.ONLINE, identity=found.identity)
         with store.write() as tx:
             tx.volumes.put(volume)
+            tx.vectors.add_space(INFO)
         paths = list(files.items())
         for start in range(0, len(paths), BATCH):
             with store.write() as tx:
                 for relpath, stat in paths[start : start + BATCH]:
                     content = content_id_of(relpath)
                     tx.assets.put(Asset(content, Kind.IMAGE, 4000, 3000, "jpeg", DECODER_VERSION, phash="0f" * 8))
+                    tx.vectors.put(INFO.id, content, vectors[content[0] * content[1] % 997])
                     file_id = tx.files.new_id(VOLUME, relpath)
                     tx.files.put(File(file_id, VOLUME, relpath, stat, content, time.time()))
+                tx.vectors.take_fresh(BATCH)
 
 
 def main() -> None:

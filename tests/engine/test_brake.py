@@ -145,7 +145,7 @@ def test_suspects_are_remembered_over_a_restart(start: Start, volume: Path, monk
     assert found is not None
     assert found["files"] == 100
     second.engine.stop()
-    monkeypatch.setattr(brake, "CONFIRM_AFTER", 0.5)  # as if a minute had passed
+    monkeypatch.setattr(brake, "CONFIRM_AFTER", 0.0)  # as if a minute had passed
     third = start(volume)
     third.sync()
     assert suspect(third) is None

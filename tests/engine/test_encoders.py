@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.daemon import Daemon
-from tests.engine.conftest import draw
+from tests.engine.conftest import Running, draw
+from tests.engine.pipe import encoder_info, until
+
+from mediad.ingest.spaces import Spaces
+from mediad.model import ContentId
+from mediad.store import Store
 
 
 @pytest.mark.long
@@ -37,3 +45,52 @@ def test_a_change_of_encoder_embeds_anew_without_decoding_and_without_losing_sea
         draw(root / "later.png", 99)
         daemon.sync()
         assert daemon.counters()["embeddings"] == after["embeddings"] + 1
+
+
+@pytest.mark.long
+def test_a_change_of_encoder_ends_though_some_assets_cannot_be_embedded(
+    start: Callable[..., Running], tmp_path: Path, mini_clip: str
+) -> None:
+    here, drive = tmp_path / "here", tmp_path / "drive"
+    for seed in range(4):
+        draw(here / f"{seed}.png", seed, (600, 450))
+        draw(drive / f"{seed}.png", 10 + seed, (600, 450))
+    running = start(here, drive)
+    running.sync()
+    engine = running.engine
+    drive.rename(tmp_path / "unplugged")
+    running.sync()
+    (away,) = (volume["id"] for volume in engine.status()["volumes"] if volume["name"] == "drive")
+    with engine.store.read() as tx:
+        contents = [file.content_id for file in tx.files if file.volume == away and file.content_id is not None]
+    for content_id in contents:
+        for preview in (running.catalog_dir / "previews").glob(f"*/{content_id.hex()}*"):
+            preview.unlink()
+    engine._config_changed(engine.settings.model_copy(update={"encoder": mini_clip}))
+    until(lambda: str(engine.status()["encoder"]["spec"]).startswith("open_clip"), 90)
+    assert engine.status()["encoder"]["filling"] is None
+    assert running.counters()["embeddings"] == 8 + 4
+    (tmp_path / "unplugged").rename(drive)
+    running.sync()
+    until(lambda: running.counters()["embeddings"] == 8 + 8, 90)  # decoded again, since their previews are lost
+
+
+def test_vectors_of_the_wanted_encoder_outlive_a_stand_in(tmp_path: Path) -> None:
+    wanted, stand_in = encoder_info("clip:1"), encoder_info("descriptor:1")
+    content = ContentId(bytes(16))
+    with Store(tmp_path) as store:
+        with store.write() as tx:
+            for info in (wanted, stand_in):
+                tx.vectors.add_space(info)
+                tx.vectors.put(info.id, content, np.ones((1, 4), np.float32))
+            tx.meta.put("serving_encoder", wanted.id)
+        spaces = Spaces(store, lambda spec: pytest.fail(f"{spec} was started"), tmp_path)
+        for problem, left in (("its weights are away", {wanted.id, stand_in.id}), (None, {wanted.id})):
+            spaces.problem = problem
+            spaces.filling = stand_in if problem else wanted
+            assert spaces.changing
+            assert spaces.complete()
+            with store.read() as tx:
+                assert {info.id for info in tx.vectors.spaces() if tx.vectors.has(info.id, content)} == left
+        spaces.filling = replace(wanted, backend="another")  # the same space, computed otherwise
+        assert not spaces.changing

@@ -43,7 +43,7 @@ def test_an_idle_daemon_writes_nothing(start: Callable[..., Running], tmp_path: 
     running.sync()
     time.sleep(1)
     before = commits(running)
-    time.sleep(7)  # longer than the loops' own looks
+    time.sleep(5.5)  # longer than the loops' own looks
     assert commits(running) == before
 
 

@@ -304,10 +304,10 @@ def test_a_full_disk_for_previews_quarantines_nobody(pipe: Pipe) -> None:
 
 
 def test_stopping_in_the_middle_of_decoding_counts_as_no_attempt(pipe: Pipe) -> None:
-    for seed in range(4):
-        draw(pipe.roots[VOLUME] / f"{seed}.png", seed, (4000, 3000))
+    for seed in range(3):
+        draw(pipe.roots[VOLUME] / f"{seed}.png", seed, (2400, 1800))
     pipe.scan()
-    for _ in range(3):
+    for _ in range(2):
         with running(pipe):
             until(lambda: 1 in attempts(pipe))
             started = time.monotonic()
@@ -315,7 +315,7 @@ def test_stopping_in_the_middle_of_decoding_counts_as_no_attempt(pipe: Pipe) -> 
         assert not any(attempts(pipe))
         pipe.renew()
     with running(pipe):
-        until(lambda: pipe.counter("decodes") == 4)
+        until(lambda: pipe.counter("decodes") == 3)
 
 
 def attempts(pipe: Pipe) -> list[int]:

@@ -151,7 +151,7 @@ def test_thousands_of_copies_of_one_file_cost_no_more_than_other_files(start: St
     running = start(root)
     running.sync()
     (root / "links").mkdir()
-    for number in range(3000):  # hard links: cheap to make, and one content
+    for number in range(1200):  # hard links: cheap to make, and one content
         os.link(original, root / "links" / f"{number:05}.png")
     began = time.monotonic()
     running.sync()
@@ -161,4 +161,4 @@ def test_thousands_of_copies_of_one_file_cost_no_more_than_other_files(start: St
     running.sync()
     assert time.monotonic() - began < 5
     until(lambda: running.engine.status()["pending"] == 0)
-    assert first < 60
+    assert first < 30

@@ -149,3 +149,14 @@ def test_stop_may_be_asked_for_twice_at_once(start: Start, tmp_path: Path) -> No
     for other in others:
         other.join(20)
     assert not any(other.is_alive() for other in others)
+
+
+def test_a_volume_that_is_told_so_while_it_is_scanned(start: Start, tmp_path: Path) -> None:
+    draw(tmp_path / "volume" / "0.png", 0)
+    running = start(tmp_path / "volume")
+    running.sync()
+    (worker,) = running.engine._volumes.workers()
+    worker.stop()
+    began = time.monotonic()
+    worker.run()  # comes from its round to a condition that nobody will notify again
+    assert time.monotonic() - began < 2

@@ -326,3 +326,16 @@ def test_samples_are_spread_over_a_volume_and_never_none_while_there_is_a_file(s
                 tx.files.put(file)
     with store.read() as tx:
         assert [file.id for file in tx.files.sample(VOLUME, 16)] == [f"{399:016x}"]
+
+
+def test_what_failed_is_found_among_all_that_waits(tx: Transaction) -> None:
+    for number in range(5):
+        put(tx, b"%d.png" % number)
+    keys = [tx.files.key(VOLUME, b"%d.png" % number) or b"" for number in range(5)]
+    for number, key in enumerate(keys):
+        tx.work.put(WorkItem(key, tries=number, reason="EIO" if number % 2 else None, seen=Stat(1, 2, 3, 4)))
+    assert [item.key for item in tx.work.failing()] == [keys[1], keys[3]]
+    tx.work.put(WorkItem(keys[1], seen=Stat(5, 6, 7, 8)))  # it changed: nothing is known against it
+    assert [(item.key, item.seen) for item in tx.work.failing()] == [(keys[3], Stat(1, 2, 3, 4))]
+    tx.work.done(keys[3])
+    assert list(tx.work.failing()) == []

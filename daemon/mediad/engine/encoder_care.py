@@ -12,6 +12,7 @@ import structlog
 from mediad.encoders import Pull, WeightsUnavailable
 from mediad.ingest.pipeline import Pipeline
 from mediad.ingest.spaces import Spaces
+from mediad.model import ContentId
 
 log = structlog.get_logger()
 
@@ -31,6 +32,7 @@ class EncoderCare:
         self._lock = threading.Lock()
         self._stopping = False
         self._pull: Pull | None = None
+        self._tried: frozenset[ContentId] = frozenset()
         self._pause = retry_seconds
         self._next_try = 0.0
         self.ready = threading.Event()
@@ -53,9 +55,25 @@ class EncoderCare:
             if self._stopping:
                 return
             if self._spaces.configure(setting):
+                self._tried = frozenset()
                 self._pipeline.forget_unembedded()
                 self._pipeline.embed_later(self._spaces.lacking())
         self._changed()
+
+    def tick(self, *, idle: bool) -> bool:
+        """Let the space that is filled serve once all that can be in it is; whether that came about just now.
+
+        What lacks a vector when nothing is under way (`idle`) is tried once more, for it may have been on its way when
+        the encoder changed. What lacks one then too cannot have it: its preview is lost, and its drive is away.
+        """
+        if not idle or not self._spaces.changing or self._pipeline.pending()[1]:
+            return False
+        lacking = frozenset(self._spaces.lacking())
+        if lacking - self._tried:
+            self._tried = lacking
+            self._pipeline.embed_later(sorted(lacking))
+            return False
+        return self._spaces.complete()
 
     def retry(self) -> None:
         """While the wanted encoder is not the one in use: fetch its weights if they can be had, and try again."""

@@ -168,10 +168,11 @@ class Engine(Library):
         """Start everything; returns while the first scans are under way."""
         self._room.look()
         again.after_update(self.store)
-        self._supervisor.start("publisher", self._publisher.run, self._publisher.stop, vital=True)
-        self._supervisor.start("groups", self._groups.run, self._groups.stop, vital=True)
-        self._supervisor.start("encoder", lambda: self._encoder.prepare(self.settings.encoder), self._encoder.stop)
-        self._volumes.take(self.settings)
+        with self._publisher.volumes_change:
+            self._supervisor.start("publisher", self._publisher.run, self._publisher.stop, vital=True)
+            self._supervisor.start("groups", self._groups.run, self._groups.stop, vital=True)
+            self._supervisor.start("encoder", lambda: self._encoder.prepare(self.settings.encoder), self._encoder.stop)
+            self._volumes.take(self.settings)
         every = self._timetable.every
         every(_TICK, self._tick)
         every(_HOUR, self._hourly)
@@ -281,8 +282,7 @@ class Engine(Library):
             if decoder.idle_seconds > schedule.decoder_idle:
                 decoder.stop()
         self._search.give_back(_INDEX_IDLE, self._publisher.generation)
-        changing = self._spaces.filling != self._spaces.serving
-        if changing and not self._ingesting() and not self._spaces.lacking() and self._spaces.complete():
+        if self._encoder.tick(idle=idle):
             self._groups.recluster()
         if self.progress.moved():
             self.events.publish(Event("progress", self.status()))
@@ -301,7 +301,9 @@ class Engine(Library):
         if self._room.held():
             return
         self._follow_clock()
-        upkeep.expire(self.store, self.settings.schedule.retention, self._search.remove)
+        files, _ = upkeep.expire(self.store, self.settings.schedule.retention, self._search.remove)
+        if files:
+            upkeep.forget_directories(self.store)
         upkeep.collect_previews(self.store, self._previews)
         self._search.save(self._publisher.generation)
 
@@ -330,7 +332,8 @@ class Engine(Library):
 
     def _apply(self, settings: Settings) -> None:
         before, self.settings = self.settings, settings
-        self._volumes.take(settings)
+        with self._publisher.volumes_change:
+            self._volumes.take(settings)
         if settings.encoder != before.encoder:
             self._encoder.change(settings.encoder)
         if self._clusters.configure(options.cluster_settings(settings), by_name=settings.clustering.by_name):
@@ -446,8 +449,8 @@ class Engine(Library):
 
     def filling(self) -> str | None:
         """The encoder that is being filled beside the one that serves, if any."""
-        filling, serving = self._spaces.filling, self._spaces.serving
-        return filling.id if filling is not None and filling != serving else None
+        filling = self._spaces.filling
+        return filling.id if filling is not None and self._spaces.changing else None
 
     def degraded(self) -> str | None:
         """Why nothing new is taken in now."""

@@ -161,9 +161,7 @@ def _quarantined(tx: Transaction) -> list[dict[str, Any]]:
 def _failing(tx: Transaction) -> tuple[list[dict[str, Any]], dict[str, int]]:
     found: list[dict[str, Any]] = []
     errors: Counter[str] = Counter()
-    for item in tx.work.after(b""):
-        if not item.reason:
-            continue
+    for item in tx.work.failing():
         if item.errno is not None:
             errors[_error_name(item.errno)] += 1
         file = tx.files.at(item.key) if len(found) < _LISTED else None

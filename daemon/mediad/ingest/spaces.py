@@ -70,6 +70,12 @@ class Spaces:
             self._serve(info)
         return before is None or before.id != info.id
 
+    @property
+    def changing(self) -> bool:
+        """Whether a space is filled that does not serve yet."""
+        filling, serving = self.filling, self.serving
+        return filling is not None and serving is not None and filling.id != serving.id
+
     def _encoder(self, spec: str) -> Encoder:
         with self._lock:
             if spec not in self._encoders:
@@ -128,14 +134,20 @@ class Spaces:
         return missing
 
     def complete(self) -> bool:
-        """Let the filled space serve, if it does not yet; call when nothing lacks a vector. Whether it changed."""
-        if self.filling is None or self.serving is None or self.filling.id == self.serving.id:
+        """Let the filled space serve, if it does not yet; call when nothing can be added to it. Whether it changed.
+
+        The space before is dropped, but not while the encoder in use only stands in for the wanted one: when the
+        weights of that are back, its vectors need not be made again.
+        """
+        old, new = self.serving, self.filling
+        if old is None or new is None or old.id == new.id:
             return False
-        old = self.serving
-        self._serve(self.filling)
-        with self._store.write() as tx:
-            dropped = tx.vectors.drop_space(old.id)
-        log.info("encoder changed over", now=self.filling.id, before=old.id, dropped=dropped)
+        self._serve(new)
+        dropped = 0
+        if self.problem is None:
+            with self._store.write() as tx:
+                dropped = tx.vectors.drop_space(old.id)
+        log.info("encoder changed over", now=new.id, before=old.id, dropped=dropped)
         return True
 
     def _serve(self, info: EncoderInfo) -> None:

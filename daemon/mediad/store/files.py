@@ -67,12 +67,20 @@ class Files:
         """All known directories of a volume (paths below its root), in the order in which they were found."""
         return (relpath for _, relpath in self._raw.items("directories", bytes.fromhex(volume)))
 
+    def empty_directories(self, volume: VolumeId) -> list[bytes]:
+        """Known directories (paths below the root) that hold nothing that is known."""
+        return [
+            relpath
+            for key, relpath in self._raw.items("directories", bytes.fromhex(volume))
+            if relpath and not any(True for table in ("files", "children") for _ in self._raw.keys(table, key))
+        ]
+
     def drop_directory(self, volume: VolumeId, relpath: bytes) -> None:
-        """Forget a directory with nothing in it; one with files or directories in it is kept."""
+        """Forget a directory with nothing in it; one with files, directories or sequences in it is kept."""
         key = self.directory_key(volume, relpath)
         if key is None or not relpath:
             return
-        if any(True for _ in self._raw.keys("files", key)) or any(True for _ in self._raw.keys("children", key)):
+        if any(True for table in ("files", "children", "sequences") for _ in self._raw.keys(table, key)):
             return
         parent, _, name = relpath.rpartition(b"/")
         self._raw.delete("children", (self.directory_key(volume, parent) or b"") + name)
@@ -125,8 +133,8 @@ class Files:
             return
         self._unlink(key, value)
         self._raw.delete("files", key)
-        self._raw.delete("work", key)
-        self._raw.delete("suspects", key)
+        for table in ("work", "failing", "suspects"):
+            self._raw.delete(table, key)
         self._raw.put("dirty", key, b"")
         if file.content_id is not None:
             self.mark_orphan(file.content_id, now)

@@ -24,6 +24,7 @@
 | sequences   | volume (4) directory (8)                | JSON list of model.Sequence |
 | fragments   | key in `files`                          | the file's JSON in the catalog (derived) |
 | dirty       | key in `files`                          | nothing: its fragment must be made again |
+| failing     | key in `files`                          | nothing: its entry in `work` has failed so far |
 | suspects    | key in `files`                          | file id (8), since (8, float): vanished, not believed yet |
 """
 
@@ -56,4 +57,5 @@ NAMES = (
     "fragments",
     "dirty",
     "suspects",
+    "failing",
 )

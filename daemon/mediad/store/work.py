@@ -43,6 +43,10 @@ class Work:
             "seen": list(astuple(item.seen)) if item.seen else None,
         }
         self._raw.put("work", item.key, orjson.dumps(data))
+        if item.reason is not None:
+            self._raw.put("failing", item.key, b"")
+        else:
+            self._raw.delete("failing", item.key)
 
     def get(self, key: bytes) -> WorkItem | None:
         value = self._raw.get("work", key)
@@ -50,6 +54,7 @@ class Work:
 
     def done(self, key: bytes) -> None:
         self._raw.delete("work", key)
+        self._raw.delete("failing", key)
 
     def again(self, files: Files, file: File) -> None:
         """Queue a known file, as if it had never been tried."""
@@ -59,6 +64,10 @@ class Work:
 
     def count(self) -> int:
         return self._raw.count("work")
+
+    def failing(self) -> Iterator[WorkItem]:
+        """Items that failed so far, in key order: few, however long the list is."""
+        return (item for key in self._raw.keys("failing") if (item := self.get(key)) is not None)
 
     def of_volume(self, volume: VolumeId) -> Iterator[WorkItem]:
         """Items of one volume, in key order."""

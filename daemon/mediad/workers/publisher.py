@@ -22,7 +22,8 @@ _TRY_AGAIN = 5.0
 class PublishWorker:
     """Publishes after `changed`, and when somebody took a file away. `flush` waits until all is published.
 
-    What cannot be written is told to `refused` and tried again until it can.
+    What cannot be written is told to `refused` and tried again until it can. Whoever adds or removes volumes holds
+    `volumes_change` meanwhile: a catalog in between would lack the files of those that are not added yet.
     """
 
     name = "publisher"
@@ -42,6 +43,7 @@ class PublishWorker:
         self._published = published
         self._beat = beat
         self._refused = refused
+        self.volumes_change = threading.Lock()
         self._condition = threading.Condition()
         self._wanted = 1  # the first publication tells that we are here
         self._done = 0
@@ -111,7 +113,9 @@ class PublishWorker:
         with self._condition:
             wanted = self._wanted
             self._urgent = False
-        publication = self._publisher.publish(*self._facts())
+        with self.volumes_change:
+            volumes, facts = self._facts()
+        publication = self._publisher.publish(volumes, facts)
         if publication.written:
             self._interval.published(time.monotonic(), publication.cpu_seconds)
         self.generation = publication.generation

@@ -26,7 +26,7 @@ def expire(store: Store, retention: float, forgotten: Callable[[list[ContentId]]
         old = [file for file in tx.files if file.missing and file.missing_since < limit]
     for batch in _batches(old):
         with store.write() as tx:
-            current = [file for file in batch if _still(tx, file)]
+            current = [file for file in batch if _still(tx, file, limit)]
             forget_expired(tx, current, limit)
     assets = _forget_orphans(store, limit, forgotten)
     if old or assets:
@@ -34,9 +34,9 @@ def expire(store: Store, retention: float, forgotten: Callable[[list[ContentId]]
     return len(old), assets
 
 
-def _still(tx: Transaction, file: File) -> bool:
+def _still(tx: Transaction, file: File, limit: float) -> bool:
     current = tx.files.get(file.volume, file.relpath)
-    return current is not None and current.missing and current.id == file.id
+    return current is not None and current.id == file.id and 0 < current.missing_since < limit
 
 
 def _batches(files: list[File]) -> Iterator[list[File]]:
@@ -48,12 +48,25 @@ def _batches(files: list[File]) -> Iterator[list[File]]:
 def _forget_orphans(store: Store, limit: float, forgotten: Callable[[list[ContentId]], None]) -> int:
     with store.read() as tx:
         orphans = tx.assets.orphans(limit)
+    gone = []
     for content_id in orphans:
         with store.write() as tx:
             if next(tx.files.of(content_id), None) is None:
                 tx.assets.delete(content_id)
-    forgotten(orphans)
-    return len(orphans)
+                gone.append(content_id)
+    forgotten(gone)
+    return len(gone)
+
+
+def forget_directories(store: Store) -> int:
+    """Forget directories in which nothing is known any more, or each scan would look for them for ever; how many."""
+    with store.read() as tx:
+        empty = [(volume.id, relpath) for volume in tx.volumes for relpath in tx.files.empty_directories(volume.id)]
+    for at in range(0, len(empty), _BATCH):
+        with store.write() as tx:
+            for volume, relpath in empty[at : at + _BATCH]:
+                tx.files.drop_directory(volume, relpath)
+    return len(empty)
 
 
 def collect_previews(store: Store, previews: Previews) -> int:

@@ -35,6 +35,8 @@ _LOOK_AGAIN = 5.0  # seconds between looks at whether a volume is there
 _HELD = 1.0  # between looks at whether there is room again
 _SAMPLES = 16
 _LISTINGS = 3
+_REST = 3.0  # times as long as the last round took, between two rounds that nobody waits for,
+_LONGEST_REST = 5.0  # but no longer than a new file may take to be seen
 _NEVER = float("inf")
 _SPECIAL = "it is a pipe, a socket or a device, and no file"
 
@@ -95,6 +97,7 @@ class VolumeWorker:
         self._next_sweep = 0.0
         self._scanning = False
         self._stopping = False
+        self._rests_until = 0.0
         self.rounds = 0
 
     # -- outside
@@ -184,6 +187,7 @@ class VolumeWorker:
     def run(self) -> None:
         while self._wait():
             tickets, asked = self._take()
+            began = time.monotonic()
             try:
                 self._work(asked)
             except BaseException:
@@ -195,6 +199,8 @@ class VolumeWorker:
                 ticket.done.set()
             with self._condition:
                 self._scanning = False
+                now = time.monotonic()
+                self._rests_until = now + min(_REST * (now - began), _LONGEST_REST)
         with self._condition:  # who waits for a scan of a volume that was removed has waited long enough
             left, self._tickets = self._tickets, []
         for ticket in left:
@@ -215,8 +221,11 @@ class VolumeWorker:
             if self.volume.state is VolumeState.ONLINE:  # what is due on a volume that is away waits for its return
                 due = min(due, self._next_sweep, self._unsettled.next_due(), self.problems.next_due())
                 due = min(due, self._vanished.next_look(), self._vanished.next_scan())
-            if not (self._asked and self.volume.state is VolumeState.ONLINE) and not self._tickets:
+            asked = self._asked and self.volume.state is VolumeState.ONLINE
+            if not (asked or self._tickets or self._stopping):
                 self._condition.wait(max(0.0, due - now))
+            while not (self._tickets or self._stopping) and (pause := self._rests_until - time.monotonic()) > 0:
+                self._condition.wait(pause)  # files stream into a large directory: each look is at all of it
             while self._around.held() and not self._stopping:
                 self._condition.wait(_HELD)
             return not self._stopping
