@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mediad import durable
 from mediad.catalog import atomic
 from mediad.catalog.duplicates import keeper_order
 from mediad.catalog.interval import Interval
@@ -62,7 +63,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     atomic.write(path, b"old")
 
     def fail() -> None:
-        with atomic.staged(path) as file:
+        with durable.staged(atomic.stage_of(path)) as file:
             file.write(b"half")
             raise OSError("disk full")
 

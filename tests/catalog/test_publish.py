@@ -15,7 +15,7 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from mediad.catalog import atomic
+from mediad import durable
 from mediad.catalog.changes import Feed
 from mediad.catalog.metadata import Facts
 from mediad.catalog.publish import Publisher, published_generation
@@ -248,8 +248,8 @@ def test_the_order_of_writing(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(owner, name, noted)
 
     shelf.put(b"a.jpg")
-    spy(atomic, "staged", "new document")
+    spy(durable, "staged", "new document")
     spy(Feed, "append", "feed")
-    spy(atomic, "put_in_place", "rename")
+    spy(durable, "put_in_place", "rename")
     shelf.publish()
     assert steps[-3:] == ["new document of generation 0", "feed of generation 1", "rename of generation 1"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from mediad import durable
 from mediad.catalog import atomic, build, fragments
 from mediad.catalog.changes import FEED_NAME, Feed
 from mediad.catalog.document import SCHEMA_NAME
@@ -121,7 +122,8 @@ class Publisher:
     def _write(self, volumes: Sequence[Volume], facts: Facts, record: dict[str, Any]) -> None:
         make_directory(self._path.parent)
         atomic.write(self._path.with_name(SCHEMA_NAME), schema_bytes())
-        with atomic.staged(self._path) as file:
+        stage = atomic.stage_of(self._path)
+        with durable.staged(stage) as file:
             started = self._clock()
             with self._store.read() as tx:
                 index = read_index(tx, {bytes.fromhex(volume.id) for volume in volumes})
@@ -137,10 +139,10 @@ class Publisher:
                 file.writelines(build.Writer(tx, index, volumes).document(placing))
             file.seek(hole)
             file.write(f"{min(self._clock() - started, 1e7):{HOLE_BYTES}.3f}".encode())
-        record["file"] = _identity(atomic.stage_of(self._path))
+        record["file"] = _identity(stage)
         self._commit(record)
         self._follow_journal(record)
-        atomic.put_in_place(self._path)
+        durable.put_in_place(stage, self._path)
 
     def _commit(self, record: dict[str, Any]) -> None:
         with self._store.write() as tx:

@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from mediad.durable import sync_directory
+
 from .problems import ConfigError, Finding
 
 
@@ -40,7 +42,7 @@ def replace_text(config: Path, text: str) -> None:
             fresh.replace(target)
         finally:
             fresh.unlink(missing_ok=True)
-        _sync(target.parent)
+        sync_directory(target.parent)
     except OSError as error:
         raise _unwritable(config, error) from None
 
@@ -56,14 +58,6 @@ def _write(fresh: Path, text: str, like: Path) -> None:
         file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _target(config: Path) -> Path:

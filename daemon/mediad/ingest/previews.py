@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from mediad.durable import make_directory, sync_directory
+from mediad.durable import make_directory, staged, sync_directory
 from mediad.model import ContentId
 
 _HEAD, _TAIL = 12, 2
@@ -31,11 +31,8 @@ class Previews:
         path = self.directory / name
         make_directory(path.parent)
         partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
+        with staged(partial) as file:
             file.write(data)
-            file.flush()
-            os.fsync(fd)
         partial.replace(path)
         self._unsynced.update((str(path.parent), str(self.directory)))
         return name

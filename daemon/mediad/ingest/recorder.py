@@ -99,9 +99,10 @@ class Recorder:
 
     def _take(self, batch: list[Outcome]) -> None:
         """Record a batch; whatever goes wrong, the recorder goes on."""
-        error = self._write_patiently(batch)
+        proven = self._proven(batch)
+        error = self._write_patiently(proven)
         if error is None:
-            self._tell_of(batch)  # before the release: who finds us idle has been told everything
+            self._tell_of(proven)  # before the release: who finds us idle has been told everything
         elif len(batch) > 1 and not isinstance(error, OSError):
             for one in batch:
                 self._take([one])
@@ -109,6 +110,20 @@ class Recorder:
         elif not isinstance(error, OSError):
             self._set_aside(batch[0][0])
         self._release(batch)
+
+    def _proven(self, batch: list[Outcome]) -> list[Outcome]:
+        """The batch without what was read of a volume that is not there any more: it may be of another in its place."""
+        volumes = {job.file.volume for job, ended in batch if job.file is not None and _was_read(job, ended)}
+        lost = {volume for volume in volumes if not self._context.proven(volume)}
+        if not lost:
+            return batch
+        gone = Ended("its volume went away while it was read")
+        return [
+            (Job(job.item, job.file, job.path), gone)
+            if job.file is not None and job.file.volume in lost and _was_read(job, ended)
+            else (job, ended)
+            for job, ended in batch
+        ]
 
     def _write_patiently(self, batch: list[Outcome]) -> Exception | None:
         """What went wrong; what an operating system refuses is asked for until we stop."""
@@ -154,6 +169,11 @@ class Recorder:
         except Exception:
             log.exception("a file could not be put off")
             self._stopping.wait(_LONGEST_PAUSE)
+
+
+def _was_read(job: Job, ended: Ended | None) -> bool:
+    """Whether something is to be recorded of a file's content."""
+    return job.content_id is not None and (ended is None or ended.retry_after is None)
 
 
 def _record(tx: Transaction, job: Job, ended: Ended | None, left: Departed) -> None:

@@ -158,9 +158,12 @@ def _serve(engine: Engine, session: Session, signals: Signals, notifier: Notifie
 
 
 def _greet(session: Session, page: str | None) -> None:
-    for name, value in (("catalog", session.locations.catalog / "catalog.json"), ("page", page)):
-        if value is not None:
-            print(f"{name}: {plain(value)}", flush=True)  # noqa: T201 - it is asked for
+    try:
+        for name, value in (("catalog", session.locations.catalog / "catalog.json"), ("page", page)):
+            if value is not None:
+                print(f"{name}: {plain(value)}", flush=True)  # noqa: T201 - it is asked for
+    except BrokenPipeError:  # who asked has heard enough; nothing may be written there at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _loop(engine: Engine, signals: Signals, notifier: Notifier, display: Display | None) -> None:

@@ -17,7 +17,9 @@ async function route() {
   const argument = decodeURIComponent(rest.join("/"));
   if (name === "main") return; // the link for keyboards
   form.elements.text.value = name === "search" ? argument : "";
-  const waiting = setTimeout(() => main.replaceChildren(el("p", { class: "end", role: "status" }, "…")), 300);
+  const say = (text, after) => setTimeout(() => main.replaceChildren(el("p", { class: "end", role: "status" }, text)), after);
+  const waiting = [say("…", 300)];
+  if (name === "search") waiting.push(say("The encoder is starting. It stays ready for a while afterwards.", 1500));
   let page;
   try {
     page = Object.hasOwn(views, name) ? await views[name](argument) : home();
@@ -25,7 +27,7 @@ async function route() {
   } catch (error) {
     page = el("div", { class: "empty" }, el("p", { role: "alert" }, error.message), el("a", { href: "#" }, "← All"));
   }
-  clearTimeout(waiting);
+  waiting.forEach(clearTimeout);
   if (mine !== turn) return; // somebody went on meanwhile
   shown = page.refresh ? page : null;
   main.replaceChildren(page);
