@@ -161,6 +161,35 @@ def test_a_bad_file_is_quarantined_with_its_reason_and_tried_again_when_it_chang
     assert running.engine.status()["quarantined"] == []
 
 
+def test_the_feed_tells_of_a_quarantined_file_what_the_catalog_shows(start: Start, volume: Path) -> None:
+    path, elsewhere = volume / "file.jpg", volume / "elsewhere.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
+    running = start(volume)
+
+    def told() -> list[str]:
+        seen = len(running.changes())
+        files = files_of(running.sync())
+        own = [line["type"] for line in running.changes()[seen:] if line["path"].endswith(".jpg")]
+        assert (str(path) in files and files[str(path)]["state"] == "present") == (own[-1:] in (["added"], ["restored"]))
+        return own
+
+    assert told() == []
+    path.rename(elsewhere)
+    assert told() == []
+    elsewhere.unlink()
+    assert told() == []
+    draw(path, 60)
+    assert told() == ["added"]
+    path.write_bytes(b"\xff\xd8\xff\xe0 nor is this")
+    assert told() == ["removed"]
+    draw(path, 61)
+    assert told() == ["added"]
+    path.unlink()
+    assert told() == ["missing"]
+    draw(path, 61)
+    assert told() == ["restored"]
+
+
 def test_names_that_are_no_text_and_very_long_ones(start: Start, volume: Path) -> None:
     odd = [b"not \xff utf-8.png", b"new\nline.png", b"x" * 251 + b".png"]
     for number, name in enumerate(odd):

@@ -6,14 +6,18 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 
 from mediad.ingest.job import Ended, Job
 from mediad.ingest.moves import Departed
-from mediad.ingest.scan import place
+from mediad.ingest.scan import place, shown
 from mediad.media.decoder import DECODER_BUILD
 from mediad.model import Asset, ChangeType, ContentId, File, Stat
 from mediad.store import Transaction
+from mediad.store.files import HEAD
 from mediad.store.work import WorkItem
+
+_NEAR = 256  # files of a directory that wait to be read and are looked at: of more swaps at once some tell of a return
 
 
 def record(tx: Transaction, job: Job, left: Departed) -> None:
@@ -100,15 +104,22 @@ def _record_file(tx: Transaction, key: bytes, content_id: ContentId, stat: Stat,
         return
     file.content_id = content_id
     tx.files.put(file)
-    if before.missing:
-        tx.journal.append(ChangeType.RESTORED, file.id, **place(file))
-    if before.content_id == content_id:
-        return
-    if before.content_id is not None:
+    _tell(tx, before, file)
+    if before.content_id is not None and before.content_id != content_id:
         tx.files.mark_orphan(before.content_id, time.time())
-        tx.journal.append(ChangeType.CHANGED, file.id, **place(file))
-    elif content_id in tx.assets:
+
+
+def _tell(tx: Transaction, before: File, file: File) -> None:
+    """What the change of one file is for those who read the feed and the catalog only."""
+    was, now = shown(tx, before), shown(tx, file)
+    if now and before.missing and was:
+        tx.journal.append(ChangeType.RESTORED, file.id, **place(file))
+    if now and not was:
         tx.journal.append(ChangeType.ADDED, file.id, **place(file))
+    elif now and before.content_id != file.content_id:
+        tx.journal.append(ChangeType.CHANGED, file.id, **place(file))
+    elif was and not now and not before.missing:
+        tx.journal.append(ChangeType.REMOVED, file.id, **place(file))
 
 
 def _moved_from(tx: Transaction, file: File, content_id: ContentId, stat: Stat, left: Departed) -> File | None:
@@ -132,21 +143,30 @@ def _unmoved(tx: Transaction, alias: File) -> bool:
 
 
 def _record_move(tx: Transaction, source: File, target: File, content_id: ContentId, before: File) -> None:
-    """`source` continues at `target`'s place. What stood there `before` is parked as missing at the source's place."""
+    """`source` continues at `target`'s place. What stood there `before` is parked at the source's place: as missing.
+
+    Unless it too has another place, at which it waits to be read (names were swapped): that reading tells which.
+    """
     moved = File(source.id, target.volume, target.relpath, target.stat, content_id, source.first_seen)
     now = time.time()
     source_key = tx.files.key(source.volume, source.relpath)
+    current = tx.files.at(source_key) if source_key is not None else None
+    was_missing = current is not None and current.missing  # so the feed has told, and its readers dropped it
     queued = tx.work.get(source_key) if source_key is not None else None  # something else stands there by now
-    tx.files.delete(source, now)
+    elsewhere = not before.missing and _waits_elsewhere(tx, before)
+    tx.files.delete(source, now)  # and what waits there to be read
     tx.files.delete(target, now)
     tx.files.put(moved)
-    tx.journal.append(ChangeType.MOVED, moved.id, **place(moved) | place(source, "from_"))
+    if shown(tx, moved):
+        kind = ChangeType.RESTORED if was_missing else ChangeType.MOVED
+        tx.journal.append(kind, moved.id, **place(moved) | place(source, "from_"))
     if before.content_id is not None:
-        since = before.missing_since or now
+        since = 0.0 if elsewhere else before.missing_since or now
         parked = replace(before, volume=source.volume, relpath=source.relpath, missing_since=since)
         tx.files.put(parked)
-        if not before.missing:
-            tx.journal.append(ChangeType.MISSING, parked.id, **place(parked))
+        if not before.missing and shown(tx, parked):
+            fate = place(parked) | place(before, "from_") if elsewhere else place(parked)
+            tx.journal.append(ChangeType.MOVED if elsewhere else ChangeType.MISSING, parked.id, **fate)
     elif queued is not None:
         file_id = tx.files.new_id(source.volume, source.relpath)
         tx.files.put(File(file_id, source.volume, source.relpath, queued.seen or source.stat, first_seen=now))
@@ -154,11 +174,27 @@ def _record_move(tx: Transaction, source: File, target: File, content_id: Conten
         tx.work.put(queued)
 
 
+def _waits_elsewhere(tx: Transaction, file: File) -> bool:
+    """Whether a file that is not at its place any more waits to be read at another one, in the same directory."""
+    key = tx.files.key(file.volume, file.relpath)
+    if key is None:
+        return False
+    stat = file.stat
+    for item in islice(tx.work.after(key[:HEAD]), _NEAR):
+        seen = item.seen
+        if item.key[:HEAD] != key[:HEAD]:
+            return False
+        if item.key != key and seen is not None and seen.inode == stat.inode != 0:
+            return (seen.size, seen.mtime_ns) == (stat.size, stat.mtime_ns)
+    return False
+
+
 def forget_expired(tx: Transaction, files: Iterable[File], now: float) -> int:
     """Forget missing files whose retention is over; their assets become orphans. How many files went."""
     count = 0
     for file in files:
         tx.files.delete(file, now)
-        tx.journal.append(ChangeType.REMOVED, file.id, **place(file))
+        if shown(tx, file):
+            tx.journal.append(ChangeType.REMOVED, file.id, **place(file))
         count += 1
     return count

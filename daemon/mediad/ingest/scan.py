@@ -54,12 +54,17 @@ def compare(
                 found.changed.append((file, status))
         elif file.missing:
             found.back.append(file)
-    found.gone = [file for file in known.values() if not file.missing]
+    found.gone = [file for file in known.values() if _expected(tx, file)]
     present = set(subdirectories)
     found.gone_directories = [
         prefix + name for name in tx.files.subdirectories(volume, directory) if name not in present
     ]
     return found
+
+
+def _expected(tx: Transaction, file: File) -> bool:
+    """Whether it would be news that it is not there; of what is missing, while it is read again because it was back."""
+    return not file.missing or tx.work.get(_key(tx, file)) is not None
 
 
 def _queued(tx: Transaction, file: File, status: Stat) -> bool:
@@ -82,7 +87,8 @@ def enlist(tx: Transaction, volume: VolumeId, found: Difference, now: float) -> 
     for file in found.back:
         file.missing_since = 0.0
         tx.files.put(file)
-        tx.journal.append(ChangeType.RESTORED, file.id, **place(file))
+        if shown(tx, file):
+            tx.journal.append(ChangeType.RESTORED, file.id, **place(file))
 
 
 def _queue(tx: Transaction, file: File) -> None:
@@ -143,7 +149,11 @@ def mark_missing(tx: Transaction, absent: Iterable[File]) -> int:
     now = time.time()
     for file in absent:
         current = tx.files.get(file.volume, file.relpath)
-        if current is not None and not current.missing and current.id == file.id:
+        if current is None or current.id != file.id:
+            continue
+        if current.missing:
+            tx.work.done(_key(tx, current))  # what is being read of it came too late
+        else:
             count += _mark_missing(tx, current, now)
     return count
 
@@ -160,16 +170,22 @@ def _mark_missing(tx: Transaction, file: File, now: float) -> bool:
         return False
     file.missing_since = now
     tx.files.put(file)
-    tx.journal.append(ChangeType.MISSING, file.id, **place(file))
+    if shown(tx, file):
+        tx.journal.append(ChangeType.MISSING, file.id, **place(file))
     return True
 
 
 def files_below(tx: Transaction, volume: VolumeId, directory: bytes) -> list[File]:
-    """Present files of a directory and everything below it."""
-    found = [file for file in tx.files.in_directory(volume, directory) if not file.missing]
+    """Present files of a directory and everything below it, and missing ones that were just seen there again."""
+    found = [file for file in tx.files.in_directory(volume, directory) if _expected(tx, file)]
     for name in tx.files.subdirectories(volume, directory):
         found += files_below(tx, volume, directory + b"/" + name if directory else name)
     return found
+
+
+def shown(tx: Transaction, file: File) -> bool:
+    """Whether the catalog names it while it is there; one that is quarantined it does not, so the feed is silent too."""
+    return file.content_id is not None and file.content_id in tx.assets
 
 
 def place(file: File, prefix: str = "") -> dict[str, str]:

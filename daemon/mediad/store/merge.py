@@ -89,6 +89,7 @@ def _meta(tx: Transaction, key: bytes, value: bytes, saved: Saved) -> None:
         saved.clustering = value
     elif name.removeprefix("counter:") in COUNTERS:
         counter = name.removeprefix("counter:")
+        saved.counts["counters"] += 1
         tx.meta.count(counter, max(0, int.from_bytes(value, "big") - tx.meta.counter(counter)))
     elif name in ("serving_encoder", "decoder_version") and tx.raw.get("meta", key) is None:
         tx.raw.put("meta", key, value)
