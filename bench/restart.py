@@ -43,7 +43,7 @@ def fill(state: Path, library: Path, files: dict[bytes, Stat]) -> None:
     """The store as a first index leaves it, less the previews; nothing waits to be clustered."""
     vectors = np.random.default_rng(0).normal(size=(997, 1, INFO.dimensions)).astype(np.float32)
     with Store(state / "store") as store:
-        found = check(library, None)
+        found = check(str(library), None)
         volume = Volume(VOLUME, "library", str(library), VolumeState.ONLINE, identity=found.identity)
         with store.write() as tx:
             tx.volumes.put(volume)

@@ -13,6 +13,11 @@ def numbered(count: int, kind: str = "progress", start: int = 0) -> list[Event]:
     return [Event(kind, {"number": start + number}) for number in range(count)]
 
 
+def publish_all(events: Events, several: list[Event]) -> None:
+    for event in several:
+        events.publish(event)
+
+
 def drained(subscription: Subscription) -> list[Event]:
     found = []
     while (event := subscription.get(timeout=0)) is not None:
@@ -86,7 +91,7 @@ def test_one_order_for_all_with_many_publishers() -> None:
     with events.subscribe(capacity=5000) as one, events.subscribe(capacity=5000) as two:
         with ThreadPoolExecutor(4) as pool:
             for name in "abcd":
-                pool.submit(lambda name=name: [events.publish(event) for event in numbered(500, name)])
+                pool.submit(publish_all, events, numbered(500, name))
         first, second = drained(one), drained(two)
     assert first == second
     for name in "abcd":

@@ -89,11 +89,15 @@ def test_a_failing_loop_can_be_stopped_in_its_pause_and_harms_no_other() -> None
 def test_a_loop_that_hangs_is_left_behind_in_time() -> None:
     log: list[str] = []
     forever = threading.Event()
+
+    def hang() -> None:
+        forever.wait()
+
     supervisor = Supervisor()
     good = Loop(log, "good")
     supervisor.start("good", good.run, good.stopped.set)
     for name in ("hangs", "hangs too"):
-        supervisor.start(name, forever.wait, lambda: None)
+        supervisor.start(name, hang, lambda: None)
     began = time.monotonic()
     supervisor.stop_all()
     assert time.monotonic() - began < 3

@@ -76,9 +76,9 @@ def test_both_files_are_read_from_the_right_place(tmp_path: Path) -> None:
     feed = Feed(tmp_path, max_bytes=1000)
     for first in range(1, 41, 10):
         write(feed, first, first + 9)
-    first = follow(tmp_path, 0)
-    oldest = first.read(1)
-    first.close()
+    start = follow(tmp_path, 0)
+    oldest = start.read(1)
+    start.close()
     there = [line["seq"] for line in feed.read()]
     assert 1 < there[0] < 40
     assert (oldest[0].type, oldest[0].seq) == (GAP, there[0] - 1)

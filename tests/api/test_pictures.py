@@ -125,6 +125,6 @@ def test_videos_and_sequences_move(unix: httpx.Client, engine: Engine) -> None:
     assert by_id.content == unix.get(f"/{video['preview_gif']}").content
     for data in (by_id.content, unix.get(f"/{sequence['preview_gif']}").content):
         with Image.open(io.BytesIO(data)) as picture:
-            assert picture.n_frames > 2
+            assert getattr(picture, "n_frames", 1) > 2
     still = a_file(engine, "rose a.png")
     assert unix.get(f"/api/files/{still['id']}/animation").content == unix.get(f"/{still['preview']}").content

@@ -40,7 +40,8 @@ def encode(_: EncoderInfo, inputs: npt.NDArray[np.uint8]) -> npt.NDArray[np.floa
     """Mean colours as a unit vector (n, 4): enough of an encoder."""
     means = inputs.reshape(len(inputs), -1, 3).mean(axis=1) + 1.0
     vectors = np.concatenate([means, np.ones((len(inputs), 1))], axis=1)
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: npt.NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Pipe:
     encoder: EncoderInfo | None = field(default_factory=lambda: encoder_info("one"))
     encode: Callable[[EncoderInfo, npt.NDArray[np.uint8]], npt.NDArray[np.float32]] = encode
     away: set[VolumeId] = field(default_factory=set)
-    proven: bool = True
+    unproven: set[VolumeId] = field(default_factory=set)
     defect: VolumeId | None = None
     recorded: list[Job] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
@@ -73,7 +74,7 @@ class Pipe:
             encoder=lambda: self.encoder,
             spec=decode_spec(Settings()),
             follows=lambda _: False,
-            proven=lambda volume: self.proven and volume not in self.away,
+            proven=lambda volume: volume not in self.unproven | self.away,
             held=lambda: False,
             refused=lambda _: None,
         )

@@ -170,7 +170,9 @@ def test_the_feed_tells_of_a_quarantined_file_what_the_catalog_shows(start: Star
         seen = len(running.changes())
         files = files_of(running.sync())
         own = [line["type"] for line in running.changes()[seen:] if line["path"].endswith(".jpg")]
-        assert (str(path) in files and files[str(path)]["state"] == "present") == (own[-1:] in (["added"], ["restored"]))
+        assert (str(path) in files and files[str(path)]["state"] == "present") == (
+            own[-1:] in (["added"], ["restored"])
+        )
         return own
 
     assert told() == []

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from tests.engine.pipe import OTHER, VOLUME, Pipe, encode, encoder_info, running
 
 from mediad.encoders.client import EncoderError
 from mediad.ingest.moves import named
-from mediad.ingest.scan import absent, mark_missing
+from mediad.ingest.scan import absent, compare, mark_missing
 from mediad.model import Volume
 from mediad.store import Store
 from mediad.store.work import WorkItem
+from mediad.workers.vanished import Vanished
 
 
 @pytest.fixture
@@ -227,7 +229,7 @@ def test_copies_of_what_is_on_an_unplugged_drive_are_no_move(pipe: Pipe, tmp_pat
         pipe.scan()
         pipe.until_idle()
         shutil.copy2(path, other / "a.png")
-        pipe.proven = False  # it was unplugged a moment ago, and its loop has not noticed yet
+        pipe.unproven.add(VOLUME)  # it was unplugged a moment ago, and its loop has not noticed yet
         path.unlink()
         pipe.scan(OTHER)
         pipe.until_idle()
@@ -235,6 +237,21 @@ def test_copies_of_what_is_on_an_unplugged_drive_are_no_move(pipe: Pipe, tmp_pat
         files = list(tx.files)
     assert sorted(file.volume for file in files) == [VOLUME, OTHER]
     assert [kind for kind, _ in pipe.journal()] == ["added", "added"]
+
+
+def test_what_was_read_while_another_drive_stood_in_the_place_is_not_recorded(pipe: Pipe) -> None:
+    draw(pipe.roots[VOLUME] / "a.png", 1)
+    pipe.unproven.add(VOLUME)
+    with running(pipe):
+        pipe.scan()
+        pipe.until_idle()
+        assert (pipe.files()["a.png"].content_id, pipe.journal(), pipe.counter("decodes")) == (None, [], 0)
+        assert [ended.why for ended in pipe.ended] == ["its volume went away while it was read"]
+        pipe.unproven.clear()
+        pipe.scan()
+        pipe.until_idle()
+    assert pipe.journal() == [("added", "a.png")]
+    assert (pipe.counter("decodes"), pipe.counter("embeddings")) == (1, 1)
 
 
 def test_a_rename_and_a_new_file_in_the_old_place_lose_neither(pipe: Pipe) -> None:
@@ -254,6 +271,69 @@ def test_a_rename_and_a_new_file_in_the_old_place_lose_neither(pipe: Pipe) -> No
         assert files["b.png"].id != first
         assert pipe.counter("decodes") == 2
     assert [kind for kind, _ in pipe.journal()] == ["added", "moved", "added"]
+
+
+def test_what_was_told_to_be_missing_is_told_to_be_restored_wherever_it_turns_up(pipe: Pipe) -> None:
+    root = pipe.roots[VOLUME]
+    path = draw(root / "a.png", 1)
+    with running(pipe):
+        pipe.scan()
+        pipe.until_idle()
+        before = pipe.files()["a.png"].id
+        path.rename(root / "aside.part")
+        with pipe.store.write() as tx:
+            mark_missing(tx, list(tx.files))
+        (root / "aside.part").rename(root / "b.png")
+        pipe.scan()
+        pipe.until_idle()
+    assert {name: file.id for name, file in pipe.files().items()} == {"b.png": before}
+    assert pipe.journal() == [("added", "a.png"), ("missing", "a.png"), ("restored", "b.png")]
+
+
+def test_what_is_recorded_as_moved_to_a_place_that_it_has_left_already_is_missing(pipe: Pipe) -> None:
+    root = pipe.roots[VOLUME]
+    path = draw(root / "a.png", 1)
+    vanished = Vanished(
+        pipe.store,
+        VOLUME,
+        os.fsencode(root),
+        follow=False,
+        excluded=lambda _: False,
+        healthy=lambda: True,
+        unsettled=set,
+        expecting=lambda: False,
+    )
+    with running(pipe):
+        pipe.scan()
+        pipe.until_idle()
+        path.rename(root / "b.png")
+        with pipe.read_but_not_recorded(1):
+            (root / "b.png").unlink()
+            vanished.add([pipe.files()["b.png"]], full=False)  # a scan knows it by the id of a new file
+        pipe.until_idle()
+    assert pipe.journal()[-1] == ("moved", "b.png")
+    until(lambda: vanished.decide() or not vanished.undecided)
+    assert pipe.files()["b.png"].missing
+    assert pipe.journal()[-1] == ("missing", "b.png")
+
+
+def test_what_was_missing_came_back_and_went_again_while_it_was_read_stays_missing(pipe: Pipe) -> None:
+    root = pipe.roots[VOLUME]
+    path = draw(root / "a.png", 1)
+    with running(pipe):
+        pipe.scan()
+        pipe.until_idle()
+        path.unlink()
+        with pipe.store.write() as tx:
+            mark_missing(tx, list(tx.files))
+        draw(path, 2)
+        with pipe.read_but_not_recorded(1):
+            path.unlink()
+            with pipe.store.write() as tx:
+                assert mark_missing(tx, compare(tx, VOLUME, b"", [], []).gone) == 0
+        pipe.until_idle()
+    assert pipe.files()["a.png"].missing
+    assert [kind for kind, _ in pipe.journal()] == ["added", "missing"]
 
 
 def test_hard_links_are_copies_and_stay_when_one_of_them_goes(pipe: Pipe) -> None:
@@ -292,7 +372,7 @@ def test_a_full_disk_for_previews_quarantines_nobody(pipe: Pipe) -> None:
     with running(pipe):
         for tries in range(1, 4):
             pipe.scan()
-            until(lambda tries=tries: len(pipe.ended) >= tries)
+            until(partial(ended, pipe, tries))
             with pipe.store.write() as tx:  # do not wait for the next try
                 for item in list(tx.work.after(b"")):
                     tx.work.put(replace(item, not_before=0.0))
@@ -316,6 +396,10 @@ def test_stopping_in_the_middle_of_decoding_counts_as_no_attempt(pipe: Pipe) -> 
         pipe.renew()
     with running(pipe):
         until(lambda: pipe.counter("decodes") == 3)
+
+
+def ended(pipe: Pipe, tries: int) -> bool:
+    return len(pipe.ended) >= tries
 
 
 def attempts(pipe: Pipe) -> list[int]:

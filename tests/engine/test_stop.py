@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,10 @@ def children(module: str) -> list[psutil.Process]:
         except psutil.NoSuchProcess:
             continue
     return found
+
+
+def decoded(running: Running, count: int) -> bool:
+    return running.counters()["decodes"] > count
 
 
 def stop_takes(running: Running) -> float:
@@ -115,7 +120,7 @@ def test_again_and_again_in_the_middle_of_the_first_index(start: Start, tmp_path
     for _ in range(4):
         running = start(tmp_path / "volume")
         done = running.counters()["decodes"]
-        until(lambda running=running, done=done: running.counters()["decodes"] > done + 3, 60)
+        until(partial(decoded, running, done + 3), 60)
         assert stop_takes(running) < LIMIT
     running = start(tmp_path / "volume")
     assert len(files_of(running.sync())) == 60

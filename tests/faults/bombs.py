@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import cast
 
 import av
 import numpy as np
@@ -30,7 +31,7 @@ def film(container: str, seed: int = 0, frames: int = 20, codec: str = "mpeg4") 
     """A video of two seconds, 160 x 96."""
     data = io.BytesIO()
     with av.open(data, "w", format=container) as target:
-        stream = target.add_stream(codec, rate=10)
+        stream = cast(av.VideoStream, target.add_stream(codec, rate=10))
         stream.width, stream.height, stream.pix_fmt = 160, 96, "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.gop_size = 5
         for index in range(frames):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -73,7 +74,7 @@ def film(tmp_path: Path) -> Callable[..., Path]:
         with av.open(str(path), "w", options=options or {}) as container:
             container.metadata.update(tags or {})
             first = picture(0)
-            stream = container.add_stream(codec, rate=25 if codec == "mpeg2video" else 10)
+            stream = cast(av.VideoStream, container.add_stream(codec, rate=25 if codec == "mpeg2video" else 10))
             stream.height, stream.width = first.shape[:2]
             stream.pix_fmt = "yuv420p"
             stream.codec_context.gop_size = gop

@@ -4,7 +4,7 @@ import importlib.util
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -157,7 +157,7 @@ def test_extras_say_how_to_get_them(decode: DecodeFile, tmp_path: Path) -> None:
 def _write_frame(path: Path, codec: str, pixels: np.ndarray, form: str) -> None:
     frame = av.VideoFrame.from_ndarray(pixels, format=form)
     with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
-        stream = container.add_stream(codec, rate=1)
+        stream = cast(av.VideoStream, container.add_stream(codec, rate=1))
         stream.height, stream.width = pixels.shape[:2]
         stream.pix_fmt = form
         container.mux(stream.encode(frame))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
@@ -94,7 +95,7 @@ def test_exif_of_every_format(decode: DecodeFile, tmp_path: Path, photo: Image.I
 def test_xmp_of_every_format(decode: DecodeFile, tmp_path: Path, photo: Image.Image, name: str) -> None:
     text = PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", _XMP.decode())
-    options = {"a.tif": {"tiffinfo": {700: _XMP}}, "a.png": {"pnginfo": text}}
+    options: dict[str, dict[str, Any]] = {"a.tif": {"tiffinfo": {700: _XMP}}, "a.png": {"pnginfo": text}}
     photo.save(tmp_path / name, **options.get(name, {"xmp": _XMP}))
     asset = decode(tmp_path / name).asset
     assert (asset.rating, asset.keywords, asset.camera) == (4, ("birds", "Été"), "Canon EOS R5")

@@ -4,6 +4,7 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -48,7 +49,9 @@ def test_no_input_where_no_encoder_works(decode: DecodeFile, stripes: Path) -> N
 
 
 def test_size_and_format_of_previews(decode: DecodeFile, stripes: Path) -> None:
-    for form, suffix, size in (("jpeg", ".jpg", 256), ("webp", ".webp", 900), ("jpeg", ".jpg", 5000)):
+    wanted: tuple[tuple[Literal["jpeg", "webp"], str, int], ...]
+    wanted = (("jpeg", ".jpg", 256), ("webp", ".webp", 900), ("jpeg", ".jpg", 5000))
+    for form, suffix, size in wanted:
         made = decode(stripes, DecodeSpec(preview_format=form, preview_size=size))
         assert made.preview_suffix == suffix
         picture = Image.open(io.BytesIO(made.preview or b""))
@@ -79,7 +82,7 @@ def test_stills_become_a_moving_gif(decoder: Decoder, decode: DecodeFile, tmp_pa
         Image.new("RGB", (320, 200), (shade, 100, 250 - shade)).save(tmp_path / "a.png")
         stills.append(decode(tmp_path / "a.png").preview or b"")
     gif = Image.open(io.BytesIO(decoder.animate(stills, 160, 80)))
-    assert (gif.format, gif.size, gif.n_frames) == ("GIF", (160, 100), 10)
+    assert (gif.format, gif.size, getattr(gif, "n_frames", 1)) == ("GIF", (160, 100), 10)
     assert (gif.info["duration"], gif.info["loop"]) == (80, 0)
 
 

@@ -46,7 +46,7 @@ def test_every_container(decode: DecodeFile, film: Film, name: str, codec: str, 
     assert made.preview == made.frames[0].preview
     gif = Image.open(io.BytesIO(made.gif or b""))
     assert gif.size == (160, 96)
-    assert 8 <= gif.n_frames <= 10  # a container without an index gives the same keyframe for two places
+    assert 8 <= getattr(gif, "n_frames", 1) <= 10  # a container without an index gives the same keyframe for two places
 
 
 def test_frames_show_what_was_there_at_their_time(decode: DecodeFile, film: Film) -> None:
@@ -71,7 +71,7 @@ def test_a_long_video_gives_keyframes_only(decode: DecodeFile, film: Film, name:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         keys = {
-            round(float((p.dts if p.pts is None else p.pts) * stream.time_base), 3)
+            round(float((p.pts or p.dts or 0) * (stream.time_base or 0)), 3)
             for p in container.demux(stream)
             if p.is_keyframe and p.size
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -93,7 +93,7 @@ def test_a_read_that_lasts_keeps_nobody_else_waiting(store: Store) -> None:
 
 
 def test_a_read_may_end_in_another_thread_than_it_began_in(store: Store) -> None:
-    def rows() -> Iterator[int]:
+    def rows() -> Generator[int, None, None]:
         with store.read() as tx:
             yield tx.raw.count("work")
             yield tx.raw.count("work")

@@ -13,7 +13,7 @@ from mediad.model import content_id_of
 from mediad.vector_index import IndexNotLoaded, VectorIndex, vector_id, vector_ids
 
 if TYPE_CHECKING:
-    from conftest import Floats, Ids, Truth
+    from tests.vector_index.conftest import Floats, Ids, Truth
 
 Open = Callable[[], VectorIndex]
 

@@ -16,10 +16,10 @@ import structlog
 from mediad.vector_index import VectorIndex, disk
 
 if TYPE_CHECKING:
-    from conftest import Truth
+    from tests.vector_index.conftest import Truth
 
 Open = Callable[[], VectorIndex]
-Damage = Callable[[Path, Path], None]
+Damage = Callable[[Path, Path], object]
 
 
 @pytest.fixture

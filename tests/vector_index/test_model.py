@@ -107,7 +107,7 @@ class Machine(RuleBasedStateMachine):
 @pytest.mark.parametrize("kind", ["flat", "sq8", "fp16"])
 def test_behaves_like_a_dictionary(kind: str) -> None:
     machine = type("Machine", (Machine,), {"kind": kind})
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis leaves it untyped
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)

@@ -13,7 +13,8 @@ DIMENSIONS, CROWDS, CROWD = 96, 200, 60
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return scaled
 
 
 def recall_at_10(index: VectorIndex, queries: np.ndarray, vectors: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from mediad.vector_index import VectorIndex
 from mediad.vector_index.lock import ReadWriteLock
 
 if TYPE_CHECKING:
-    from conftest import Truth
+    from tests.vector_index.conftest import Truth
 
 
 def test_searches_beside_changes_and_saves_see_whole_states(

@@ -6,10 +6,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 Run = Callable[..., str]
+
+
+def made(directory: Path) -> Path:
+    """The directory, which was not there before."""
+    directory.mkdir()
+    return directory
 
 
 def _run(command: list[str], script: str, arguments: tuple[object, ...]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.volume.conftest import made
 
 from mediad.model import VolumeState
 from mediad.volume import Health, check
@@ -146,7 +147,7 @@ run("mount", "-o", "remount,ro", root); say("read-only")
 run("mount", "-o", "remount,rw", root); run("rm", "-r", root + "/sub"); say("emptied")
 """,
         photos,
-        photos.parent / "spare" if (photos.parent / "spare").mkdir() is None else "",
+        made(photos.parent / "spare"),
     )
     assert said.strip().split("\n") == [
         "known online", "away offline", "other empty offline", "other offline", "copied online", "back online",

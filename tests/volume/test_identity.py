@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from tests.volume.conftest import made
 
 from mediad.volume import Verdict, identify, same_volume, sample_presence
 from mediad.volume.identity import Identity
@@ -147,7 +148,8 @@ print("back", same_volume(first, identify(here), None))
 run("mount", "-o", "remount,ro", here)
 print("readonly", same_volume(first, identify(here), None))
 """,
-        *(tmp_path / name for name in ("here", "there") if (tmp_path / name).mkdir() is None),
+        made(tmp_path / "here"),
+        made(tmp_path / "there"),
     )
     assert said.split("\n") == [
         "moved same", "unmounted different True", "other different", "back same", "readonly same", ""
@@ -173,7 +175,7 @@ for image in ("a", "b", "a"):
     run("umount", f"{base}/m")
 print(same_volume(ids[0], ids[1], None), same_volume(ids[0], ids[2], None), same_volume(ids[0], ids[2], 0.0))
 """,
-        tmp_path if (tmp_path / "m").mkdir() is None else "",
+        made(tmp_path / "m").parent,
     )
     if said.startswith("no "):
         pytest.skip(said.strip())

@@ -184,7 +184,7 @@ def files_below(tx: Transaction, volume: VolumeId, directory: bytes) -> list[Fil
 
 
 def shown(tx: Transaction, file: File) -> bool:
-    """Whether the catalog names it while it is there; one that is quarantined it does not, so the feed is silent too."""
+    """Whether the catalog names it while it is there; of one that is quarantined the feed says nothing either."""
     return file.content_id is not None and file.content_id in tx.assets
 
 
