@@ -44,6 +44,35 @@ def test_a_folder_replaced_by_a_link_to_it_elsewhere_is_gone(start: Start, volum
     assert running.counters()["decodes"] == 6
 
 
+def told(running: Running) -> list[str]:
+    """What the feed says of files."""
+    return [line["type"] for line in running.changes() if not line["type"].startswith("cluster")]
+
+
+def test_a_folder_that_is_renamed_under_our_eyes_is_never_missing(start: Start, volume: Path) -> None:
+    """The hint of its old place may come before that of the new one."""
+    running = start(volume)
+    known = names(running)
+    for number in range(3):
+        source = volume / "trip" if number == 0 else volume / f"holiday-{number - 1}"
+        source.rename(volume / f"holiday-{number}")
+        until(lambda number=number: told(running).count("moved") == 6 * (number + 1), 20)  # type: ignore[misc]
+    assert names(running) == known
+    assert told(running) == ["added"] * 6 + ["moved"] * 18
+
+
+def test_names_that_are_swapped_are_never_missing(start: Start, volume: Path) -> None:
+    running = start(volume)
+    names(running)
+    trip = volume / "trip"
+    for one, other in (("0.png", "1.png"), ("5.png", "2.png")):
+        (trip / one).rename(trip / "aside")
+        (trip / other).rename(trip / one)
+        (trip / "aside").rename(trip / other)
+    names(running)
+    assert told(running) == ["added"] * 6 + ["moved"] * 4
+
+
 def test_files_become_folders_and_folders_files(start: Start, volume: Path) -> None:
     running = start(volume)
     names(running)

@@ -246,12 +246,17 @@ class Engine(Library):
         self._publisher.changed()
 
     def _index(self, serving: EncoderInfo | None, jobs: list[Job]) -> None:
-        pairs: list[tuple[ContentId, Any]] = [
-            (job.content_id, job.vectors[0])
-            for job in jobs
-            if serving and job.encoder and job.encoder.id == serving.id and job.content_id and job.vectors is not None
-        ]
-        if serving is not None and pairs:
+        """Vectors that the store has taken; not those of what was forgotten while it was encoded."""
+        if serving is None or not jobs:
+            return
+        with self.store.read() as tx:
+            pairs: list[tuple[ContentId, Any]] = [
+                (job.content_id, job.vectors[0])
+                for job in jobs
+                if job.encoder and job.encoder.id == serving.id and job.content_id and job.vectors is not None
+                if tx.vectors.has(serving.id, job.content_id)
+            ]
+        if pairs:
             self._search.add(serving, [content_id for content_id, _ in pairs], np.stack([v for _, v in pairs]))
 
     def _ended(self, job: Job, ended: Ended) -> None:

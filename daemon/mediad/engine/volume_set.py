@@ -63,6 +63,7 @@ class VolumeSet:
             work_added=self._work_added,
             changed=self._changed,
             unsettled=lambda: set().union(*(worker.unsettled() for worker in self.workers())),
+            expecting=lambda: self._watcher.expecting or any(worker.expecting for worker in self.workers()),
             scanned=self._watcher.report_cost,
             held=self._held,
         )

@@ -52,6 +52,7 @@ class InotifySource:
         self._sink = sink
         self._check_seconds = check_seconds
         self._jobs: dict[bytes, None] = {b"": None}
+        self._covering = False
         self._wake = threading.Condition()
         self._stopping = False
         self._cover = Cover(root, rules, sink, self, lambda: self._stopping)
@@ -70,6 +71,11 @@ class InotifySource:
             self._stopping = True
             self._wake.notify()
         self._thread.join(_STOP_SECONDS)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are directories to cover, which are hinted at once that is done."""
+        return self._covering or bool(self._jobs)
 
     # The coverer's thread.
 
@@ -91,10 +97,12 @@ class InotifySource:
     def _next_job(self) -> bytes | None:
         """The next directory to cover, which covers those below it; None when it is time for a check, or to stop."""
         with self._wake:
+            self._covering = False
             if not self._jobs and not self._stopping:
                 self._wake.wait(self._check_seconds)
             if not self._jobs:
                 return None
+            self._covering = True
             job = next(iter(self._jobs))
             prefix = job + b"/" if job else b""
             for reldir in [reldir for reldir in self._jobs if reldir == job or reldir.startswith(prefix)]:

@@ -44,6 +44,9 @@ class Pending:
             entry.due = min(now + self._quiet, entry.first + self._longest)
         return entry.due
 
+    def __bool__(self) -> bool:
+        return any(self._volumes.values())
+
     def forget(self, volume: str) -> None:
         """The volume is watched no more."""
         self._volumes.pop(volume, None)

@@ -35,3 +35,7 @@ class Source(Protocol):
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether something happened of which it has yet to tell."""

@@ -59,6 +59,11 @@ class RecursiveSource(FileSystemEventHandler):
         self._observer.stop()
         self._observer.join()
 
+    @property
+    def busy(self) -> bool:
+        """It tells at once."""
+        return False
+
     def _run(self) -> None:
         self._check()
         while not self._stopping.wait(self._check_seconds):

@@ -72,6 +72,13 @@ class Watcher:
         """How often the kernel lost events, of all volumes, since this watcher was made."""
         return self._overflows
 
+    @property
+    def expecting(self) -> bool:
+        """Whether hints are on their way, of any volume."""
+        with self._wake:
+            sources = [volume.source for volume in self._volumes.values() if volume.source is not None]
+            return bool(self._pending) or any(source.busy for source in sources)
+
     def add(self, volume_id: str, root: str | bytes, rules: Rules, *, poll: str = "auto", remote: bool = False) -> None:
         """Watch a volume; one that is watched already is watched anew.
 

@@ -17,7 +17,9 @@ from mediad.workers.nested import Nested
 
 log = structlog.get_logger()
 
-_MOVE_GRACE = 30.0  # seconds for which a vanished file may wait for the reading of the file that it became
+_MOVE_GRACE = 30.0  # seconds for which a vanished file may wait for the reading of the file that it became,
+_TOLD = 0.5  # until we are told of a change elsewhere, as of its new place,
+_LOOKED = 6.0  # and until all volumes have looked where they were told to; some are told something all the time
 _LOOK = 0.2  # seconds between looks whether what vanished was found elsewhere ...
 _SHARE = 5.0  # ... but at least so many times what a look costs
 _BATCH = 2000
@@ -42,7 +44,8 @@ class Vanished:
     """Candidates of one volume. Its loop adds and decides; the rest is for any thread. Monotonic times in seconds.
 
     `excluded` tells whether the rules leave a path out now, `healthy` whether the volume is well at this moment,
-    `unsettled` (size, mtime_ns) of files that are not read yet because they may still be being written.
+    `unsettled` (size, mtime_ns) of files that are not read yet because they may still be being written, `expecting`
+    whether any volume has yet to look where something happened.
     """
 
     def __init__(
@@ -55,9 +58,10 @@ class Vanished:
         excluded: Callable[[bytes], bool],
         healthy: Callable[[], bool],
         unsettled: Callable[[], set[tuple[int, int]]],
+        expecting: Callable[[], bool],
     ) -> None:
         self._store, self._volume, self._root, self._follow = store, volume, root, follow
-        self._excluded, self._healthy, self._unsettled = excluded, healthy, unsettled
+        self._excluded, self._healthy, self._unsettled, self._expecting = excluded, healthy, unsettled, expecting
         self._lock = threading.Lock()
         self._candidates: dict[str, _Candidate] = {}
         self._next_look = 0.0
@@ -112,10 +116,7 @@ class Vanished:
             waiting = list(self._candidates.values())
         if not waiting or started < self._next_look:
             return False
-        with self._store.read() as tx:
-            awaited = stats_in_work(tx)
-        awaited |= self._unsettled()
-        ripe = [one for one in waiting if started - one.since > _MOVE_GRACE or one.key not in awaited]
+        ripe = self._ripe(waiting, started)
         count = self._mark(ripe) if ripe else 0
         if count is not None:
             with self._lock:
@@ -124,6 +125,14 @@ class Vanished:
         now = time.monotonic()
         self._next_look = now + max(_LOOK, _SHARE * (now - started))
         return bool(count)
+
+    def _ripe(self, waiting: list[_Candidate], now: float) -> list[_Candidate]:
+        """Those that stand nowhere else as far as we may yet come to know."""
+        patience = _LOOKED if self._expecting() else _TOLD
+        with self._store.read() as tx:  # after it was asked: what was looked for is in the work list by now
+            awaited = stats_in_work(tx)
+        awaited |= self._unsettled()
+        return [one for one in waiting if now - one.since > (_MOVE_GRACE if one.key in awaited else patience)]
 
     def _mark(self, ripe: list[_Candidate]) -> int | None:
         """Mark what is gone for sure, hold what is doubtful; how many, or None where the volume is not healthy."""
@@ -141,4 +150,11 @@ class Vanished:
                 count += mark_missing(tx, sure[at : at + _BATCH])
         if count:
             log.info("files missing", volume=self._volume, count=count)
+        self._look_at_others(sure)
         return count + len(gone) - len(sure)
+
+    def _look_at_others(self, gone: list[File]) -> None:
+        """What was recorded as moved to a place after a scan had found it gone from there may be gone itself."""
+        with self._store.read() as tx:
+            there = [(file, tx.files.get(file.volume, file.relpath)) for file in gone]
+        self.add((now for file, now in there if now and not now.missing and now.id != file.id), full=False)

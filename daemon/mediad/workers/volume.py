@@ -59,6 +59,7 @@ class Surroundings:
     work_added: Callable[[], None]
     changed: Callable[[], None]
     unsettled: Callable[[], set[tuple[int, int]]]
+    expecting: Callable[[], bool]  # whether any volume has yet to look where something happened
     scanned: Callable[[str, float, bool], None]
     held: Callable[[], bool]  # whether nothing may be taken in now: hints are kept until then
 
@@ -92,10 +93,12 @@ class VolumeWorker:
             excluded=self._excluded,
             healthy=self._healthy,
             unsettled=around.unsettled,
+            expecting=around.expecting,
         )
         self._samples: list[tuple[bytes, int]] = []
         self._next_sweep = 0.0
         self._scanning = False
+        self._looking = False
         self._stopping = False
         self._rests_until = 0.0
         self.rounds = 0
@@ -156,6 +159,12 @@ class VolumeWorker:
             awaited = self._unsettled.waited_for(time.monotonic())
             return bool(self._scanning or self._asked or self._tickets or awaited or self._vanished.undecided)
 
+    @property
+    def expecting(self) -> bool:
+        """Whether it has yet to look where it was told to; not while it is away."""
+        with self._condition:
+            return self.root is not None and bool(self._looking or self._asked or self._tickets)
+
     def unsettled(self) -> set[tuple[int, int]]:
         """(size, mtime_ns) of files that are not read yet because they may still be being written."""
         with self._condition:
@@ -193,14 +202,14 @@ class VolumeWorker:
             except BaseException:
                 with self._condition:  # nothing that was asked for is lost, and who waits goes on waiting
                     self._asked[b""], self._tickets = True, [*tickets, *self._tickets]
-                    self._scanning = False
+                    self._scanning = self._looking = False
                 raise
             for ticket in tickets:
                 ticket.done.set()
             with self._condition:
                 self._scanning = False
                 now = time.monotonic()
-                self._rests_until = now + min(_REST * (now - began), _LONGEST_REST)
+                self._rests_until = now + (0 if self._vanished.undecided else min(_REST * (now - began), _LONGEST_REST))
         with self._condition:  # who waits for a scan of a volume that was removed has waited long enough
             left, self._tickets = self._tickets, []
         for ticket in left:
@@ -210,6 +219,7 @@ class VolumeWorker:
         was_away = self.volume.state is not VolumeState.ONLINE
         if self._healthy() and (asked or was_away):
             self._pass({b"": True} if was_away else asked)
+        self._looking = False
         if self.volume.state is VolumeState.ONLINE and self._vanished.decide():
             self._around.changed()
 
@@ -232,7 +242,7 @@ class VolumeWorker:
 
     def _take(self) -> tuple[list[Ticket], dict[bytes, bool]]:
         with self._condition:
-            self._scanning = True
+            self._scanning = self._looking = True
             self.rounds += 1
             now = time.monotonic()
             for directory in self._unsettled.take(now):
