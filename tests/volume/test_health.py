@@ -17,15 +17,17 @@ from mediad.volume.identity import Identity
 
 Run = Callable[..., str]
 ONLINE, OFFLINE, UNREADABLE = VolumeState.ONLINE, VolumeState.OFFLINE, VolumeState.UNREADABLE
-SAMPLES = [(b"a.jpg", 1), (b"b.jpg", 2)]
+WHEN = 1_500_000_000 * 10**9
+SAMPLES = [(b"a.jpg", 1, WHEN), (b"b.jpg", 2, WHEN)]
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     root = tmp_path / "photos"
     root.mkdir()
-    for relpath, size in SAMPLES:
+    for relpath, size, when in SAMPLES:
         (root / os.fsdecode(relpath)).write_bytes(b"x" * size)
+        os.utime(root / os.fsdecode(relpath), ns=(when, when))
     return root
 
 
@@ -77,7 +79,7 @@ def test_an_empty_mount_point_is_offline(photos: Path) -> None:
 
 def test_another_file_system_is_offline_and_named(photos: Path) -> None:
     known = elsewhere(seen(photos))
-    health = check(str(photos), known, [(b"not/here", 5)])
+    health = check(str(photos), known, [(b"not/here", 5, WHEN)])
     assert health.state is OFFLINE
     assert "ext4 on /dev/sdz" in health.reason
     assert "0% of known files" in health.reason
@@ -128,12 +130,13 @@ def test_mounts_that_go_and_come(with_mounts: Run, photos: Path) -> None:
 import os, subprocess, sys
 from mediad.volume import check
 root, spare = sys.argv[1:]
-samples = [(b"sub/%d.jpg" % i, i) for i in range(10)]
+samples = [(b"sub/%d.jpg" % i, i, 10**18) for i in range(10)]
 def run(*command): subprocess.run(command, check=True)
-def fill(top):
-    os.mkdir(top + "/sub")
-    for path, size in samples:
+def fill(top, when=10**18):
+    os.makedirs(top + "/sub", exist_ok=True)
+    for path, size, _ in samples:
         with open(os.path.join(os.fsencode(top), path), "wb") as file: file.write(b"x" * size)
+        os.utime(os.path.join(os.fsencode(top), path), ns=(when, when))
 def say(what): print(what, check(root, known, samples).state)
 run("mount", "-t", "tmpfs", "one", root); fill(root)
 known = check(root, None).identity
@@ -141,7 +144,7 @@ say("known")
 run("mount", "--move", root, spare); say("away")
 run("mount", "-t", "tmpfs", "two", root); say("other empty")
 open(root + "/else.jpg", "w").close(); say("other")
-fill(root); say("copied")
+fill(root, 2 * 10**18); say("namesakes"); fill(root); say("copied")
 run("umount", root); run("mount", "--move", spare, root); say("back")
 run("mount", "-o", "remount,ro", root); say("read-only")
 run("mount", "-o", "remount,rw", root); run("rm", "-r", root + "/sub"); say("emptied")
@@ -150,8 +153,8 @@ run("mount", "-o", "remount,rw", root); run("rm", "-r", root + "/sub"); say("emp
         made(photos.parent / "spare"),
     )
     assert said.strip().split("\n") == [
-        "known online", "away offline", "other empty offline", "other offline", "copied online", "back online",
-        "read-only online", "emptied online",
+        "known online", "away offline", "other empty offline", "other offline", "namesakes offline", "copied online",
+        "back online", "read-only online", "emptied online",
     ]  # fmt: skip
 
 

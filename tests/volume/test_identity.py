@@ -11,7 +11,7 @@ import orjson
 import pytest
 from tests.volume.conftest import made
 
-from mediad.volume import Verdict, identify, same_volume, sample_presence
+from mediad.volume import Presence, Verdict, identify, same_volume, sample_presence
 from mediad.volume.identity import Identity
 
 Run = Callable[..., str]
@@ -37,6 +37,12 @@ SAME, DIFFERENT, UNKNOWN = Verdict.SAME, Verdict.DIFFERENT, Verdict.UNKNOWN
         (EXT4, {"uuid": "2222-BBBB", "fsid": "bb"}, None, DIFFERENT),  # another disk in the same slot
         (EXT4, {"uuid": "2222-BBBB", "fsid": "bb"}, 0.5, DIFFERENT),
         (EXT4, {"uuid": "2222-BBBB", "fsid": "bb"}, 0.9, SAME),  # the library was copied to a larger disk
+        (
+            EXT4,
+            {"uuid": "2222-BBBB", "fsid": "bb"},
+            Presence(0.9, 0.5),
+            DIFFERENT,
+        ),  # a card with the same names and sizes
         (EXT4, {"uuid": None}, None, SAME),  # a sandbox hides the UUID; ext4 derives f_fsid from it
         (EXT4, {"uuid": None, "fsid": "bb"}, None, DIFFERENT),
         (EXT4, {"fstype": "tmpfs", "uuid": None}, None, DIFFERENT),
@@ -61,8 +67,9 @@ SAME, DIFFERENT, UNKNOWN = Verdict.SAME, Verdict.DIFFERENT, Verdict.UNKNOWN
         ({}, EXT4, None, UNKNOWN),
     ],
 )
-def test_the_rules(known: Identity, change: Identity, samples: float | None, verdict: Verdict) -> None:
-    assert same_volume(known, known | change, samples) is verdict
+def test_the_rules(known: Identity, change: Identity, samples: Presence | float | None, verdict: Verdict) -> None:
+    present = Presence(samples, samples) if isinstance(samples, float) else samples
+    assert same_volume(known, known | change, present) is verdict
 
 
 def test_an_identity_is_json_and_stays_the_same(tmp_path: Path) -> None:
@@ -102,12 +109,24 @@ def test_the_marker_is_read_only_if_it_is_a_file(tmp_path: Path) -> None:
 
 def test_samples_are_found_by_path_and_size(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "1.jpg").write_bytes(b"12345")
+    file = tmp_path / "a" / "1.jpg"
+    file.write_bytes(b"12345")
     name = b"caf\xe9\n.jpg"
     (tmp_path / os.fsdecode(name)).write_bytes(b"1")
-    samples = [(b"a/1.jpg", 5), (b"a/1.jpg", 6), (name, 1), (b"gone", 1), (b"a/1.jpg/x", 1)]
-    assert sample_presence(str(tmp_path), samples) == 0.4
+    when = file.stat().st_mtime_ns
+    samples = [(b"a/1.jpg", 5, when), (b"a/1.jpg", 6, when), (name, 1, 0), (b"gone", 1, when), (b"a/1.jpg/x", 1, when)]
+    assert sample_presence(str(tmp_path), samples) == Presence(0.4, 0.2)
     assert sample_presence(str(tmp_path), []) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "same"),
+    [(0, True), (1.9, True), (-1.9, True), (3600, True), (-34200, True), (3, False), (86000, False), (-450, False)],
+)
+def test_the_time_of_a_sample_may_be_that_of_another_zone(tmp_path: Path, seconds: float, same: bool) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    when = (tmp_path / "a").stat().st_mtime_ns + int(seconds * 10**9)
+    assert sample_presence(str(tmp_path), [(b"a", 1, when)]) == Presence(1.0, float(same))
 
 
 def test_a_sample_behind_a_closed_door_does_not_count(unprivileged: Run, tmp_path: Path) -> None:
@@ -118,12 +137,13 @@ def test_a_sample_behind_a_closed_door_does_not_count(unprivileged: Run, tmp_pat
     said = unprivileged(
         """
 import sys; from mediad.volume import sample_presence
-print(sample_presence(sys.argv[1], [(b"closed/x", 1)]), sample_presence(sys.argv[1], [(b"closed/x", 1), (b"open", 1)]))
+for names in ([b"closed/x"], [b"closed/x", b"open"]):
+    print(sample_presence(sys.argv[1], [(name, 1, 0) for name in names]))
 """,
         tmp_path,
     )
     (tmp_path / "closed").chmod(0o700)
-    assert said == "None 1.0\n"
+    assert said == "None\nPresence(found=1.0, unchanged=0.0)\n"
 
 
 def test_real_mounts(with_mounts: Run, tmp_path: Path) -> None:
@@ -162,7 +182,7 @@ def test_a_real_ext4_keeps_its_identity(with_mounts: Run, tmp_path: Path) -> Non
     said = with_mounts(
         """
 import os, subprocess, sys
-from mediad.volume import identify, same_volume
+from mediad.volume import Presence, identify, same_volume
 base = sys.argv[1]
 def run(*command): return subprocess.run(command, capture_output=True).returncode
 ids = []
@@ -173,7 +193,8 @@ for image in ("a", "b", "a"):
     if run("mount", "-o", "loop", f"{base}/{image}", f"{base}/m"): print("no loop mounts"); sys.exit()
     ids.append(identify(f"{base}/m"))
     run("umount", f"{base}/m")
-print(same_volume(ids[0], ids[1], None), same_volume(ids[0], ids[2], None), same_volume(ids[0], ids[2], 0.0))
+none = Presence(0.0, 0.0)
+print(same_volume(ids[0], ids[1], None), same_volume(ids[0], ids[2], None), same_volume(ids[0], ids[2], none))
 """,
         made(tmp_path / "m").parent,
     )

@@ -13,6 +13,7 @@ from mediad.ingest.record import forget_expired
 from mediad.model import File, Volume, VolumeId, VolumeState, short_id
 from mediad.store import Store
 from mediad.volume.health import check
+from mediad.volume.identity import sample_of
 
 log = structlog.get_logger()
 
@@ -56,7 +57,7 @@ def _reattach(store: Store, adrift: list[Volume], chosen: VolumeSettings) -> Vol
     for volume in adrift:
         with store.read() as tx:
             files = (file for file in tx.files.of_volume(volume.id) if not file.missing)
-            samples = [(file.relpath, file.stat.size) for file in islice(files, _SAMPLES)]
+            samples = [sample_of(file) for file in islice(files, _SAMPLES)]
         health = check(str(chosen.path), volume.identity, samples) if samples and volume.identity else None
         if health is not None and health.state is VolumeState.ONLINE:
             log.info("volume recognised at another path", name=chosen.name, was=volume.path, now=str(chosen.path))

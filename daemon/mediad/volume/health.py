@@ -18,7 +18,7 @@ import structlog
 from mediad.clock import slices
 from mediad.model import VolumeState
 from mediad.volume import identity
-from mediad.volume.identity import Identity, Sample, Verdict
+from mediad.volume.identity import Identity, Presence, Sample, Verdict
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ def check(
     """Judge the volume at `root`.
 
     `known` is the identity it had when last online (None or empty: never seen); `samples` are some files known to be
-    on it, as (path relative to root, size). 30 spread over the volume are plenty.
+    on it, as (path relative to root, size, mtime_ns). 30 spread over the volume are plenty.
 
     Never blocks for more than `timeout` seconds, and never raises: whatever the disk does is an answer.
     """
@@ -82,7 +82,7 @@ def _still_hanging(base: bytes) -> float | None:
 def _judge(base: bytes, known: Identity, samples: Sequence[Sample]) -> Health:
     try:
         now = identity.identify(base)
-        empty = _look_inside(base)
+        return _compare(base, known, now, samples, empty=_look_inside(base))
     except (FileNotFoundError, NotADirectoryError) as error:
         return Health(VolumeState.OFFLINE, "is not there" if error.errno == errno.ENOENT else "is no directory")
     except OSError as error:
@@ -90,7 +90,6 @@ def _judge(base: bytes, known: Identity, samples: Sequence[Sample]) -> Health:
     except Exception as error:  # a defect of ours must not look like a disk that hangs
         log.exception("volume check failed", root=os.fsdecode(base))
         return Health(VolumeState.UNREADABLE, f"cannot be checked: {type(error).__name__}: {error}")
-    return _compare(base, known, now, samples, empty=empty)
 
 
 def _look_inside(base: bytes) -> bool:
@@ -104,22 +103,27 @@ def _compare(base: bytes, known: Identity, now: Identity, samples: Sequence[Samp
     verdict = identity.same_volume(known, now, None) if known else Verdict.UNKNOWN
     if verdict is Verdict.SAME or not samples:
         return Health(VolumeState.ONLINE, "", now)  # without known files there is nothing to lose
-    share = identity.sample_presence(base, samples)
-    verdict = identity.same_volume(known, now, share)
+    present = identity.sample_presence(base, samples)
+    verdict = identity.same_volume(known, now, present)
     if verdict is Verdict.SAME:
         return Health(VolumeState.ONLINE, "", now)
-    return Health(VolumeState.OFFLINE, _why(known, now, share, verdict, empty=empty), now)
+    return Health(VolumeState.OFFLINE, _why(known, now, present, verdict, empty=empty), now)
 
 
-def _why(known: Identity, now: Identity, share: float | None, verdict: Verdict, *, empty: bool) -> str:
+def _why(known: Identity, now: Identity, present: Presence | None, verdict: Verdict, *, empty: bool) -> str:
     if known.get("marker") and now.get("marker"):
         return f"another volume is here (marker {now['marker']!r}, not {known['marker']!r}){_ACCEPT}"
-    found = "none of the known files could be looked at" if share is None else f"{share:.0%} of known files are here"
+    found = "none of the known files could be looked at" if present is None else _found(present)
     if empty:
         return f"the directory is empty: is the volume mounted? ({found}){_ACCEPT}"
     if verdict is Verdict.DIFFERENT:
         return f"another file system or directory is here ({_name(now)}, not {_name(known)}; {found}){_ACCEPT}"
     return f"cannot be recognised as the known volume ({found}){_ACCEPT}"
+
+
+def _found(present: Presence) -> str:
+    said = f"{present.found:.0%} of known files are here"
+    return said if present.found == present.unchanged else f"{said}, {present.unchanged:.0%} with their times"
 
 
 def _name(one: Identity) -> str:

@@ -10,8 +10,9 @@ The evidence, strongest first:
   every file system of a type (2 on ext4, 1 on tmpfs and FUSE), so alone it proves nothing there.
 * **device number**: lasts only as long as the mount, and the next stick in the slot gets it again.
 * **samples**: files that we know, looked for by path and size. They decide where the rest does not (NFS, FUSE,
-  overlay, FAT without udev), and outweigh a different file system when nearly all are there: a library copied to
-  another disk that now stands in the same place.
+  overlay, FAT without udev), and outweigh a different file system when nearly all are there with their times too: a
+  library copied to another disk that now stands in the same place. (Memory cards of one camera hold the same names,
+  and raw photos of the same sizes.)
 """
 
 # ruff: noqa: PTH116, PTH118 - names on disk are bytes, which pathlib cannot hold
@@ -21,15 +22,17 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from mediad.model import File
 from mediad.volume import mounts
 
 Identity = dict[str, Any]
-Sample = tuple[bytes, int]
-"""A known file: its path relative to the root, its size in bytes."""
+Sample = tuple[bytes, int, int]
+"""A known file: its path relative to the root, its size in bytes, its modification time in ns."""
 
 MARKER = b".mediad-volume"
 BY_UUID = Path("/dev/disk/by-uuid")
@@ -42,7 +45,19 @@ _FSID_IS_IDENTITY = frozenset({"ext2", "ext3", "ext4", "btrfs", "bcachefs", "zfs
 FOUND_ENOUGH = 0.1
 """Share of samples that proves a volume when nothing else does: one path and size in ten is no coincidence."""
 FOUND_ALL = 0.8
-"""Share of samples that proves it against evidence to the contrary."""
+"""Share of unchanged samples that proves it against evidence to the contrary."""
+_ZONES = 900 * 10**9
+"""FAT keeps local time: seen from another zone, or after the clocks changed, times are off by quarters of an hour."""
+_COARSE = 2 * 10**9
+"""The coarsest resolution of times, FAT's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Shares of the samples that could be asked for: there with the same size, and with the same time too."""
+
+    found: float
+    unchanged: float
 
 
 class Verdict(StrEnum):
@@ -123,29 +138,40 @@ def _marker(path: bytes) -> str | None:
     return content.strip().decode("utf-8", "backslashreplace") or None
 
 
-def sample_presence(root: str | bytes, samples: Sequence[Sample]) -> float | None:
-    """The share of `samples` that is there with the same size; None if none of them could be asked for.
+def sample_of(file: File) -> Sample:
+    """What to ask for, of a file in the store."""
+    return file.relpath, file.stat.size, file.stat.mtime_ns
+
+
+def sample_presence(root: str | bytes, samples: Sequence[Sample]) -> Presence | None:
+    """How many of `samples` are there; None if none of them could be asked for.
 
     A sample that cannot be looked at (no permission, an I/O error) is neither there nor gone, and does not count.
     """
     base = os.fsencode(root)
-    asked = found = 0
-    for relpath, size in samples:
+    asked = found = unchanged = 0
+    for relpath, size, mtime_ns in samples:
         try:
-            found += os.lstat(os.path.join(base, relpath)).st_size == size
+            status = os.lstat(os.path.join(base, relpath))
+            found += status.st_size == size
+            unchanged += status.st_size == size and _same_time(status.st_mtime_ns, mtime_ns)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError:
             continue
         asked += 1
-    return found / asked if asked else None
+    return Presence(found / asked, unchanged / asked) if asked else None
 
 
-def same_volume(known: Identity, now: Identity, samples_present: float | None) -> Verdict:
+def _same_time(one: int, other: int) -> bool:
+    return (one - other + _COARSE) % _ZONES <= 2 * _COARSE
+
+
+def same_volume(known: Identity, now: Identity, samples: Presence | None) -> Verdict:
     """Whether `now` is the volume that was `known`. The first rule that applies decides.
 
     1. Both have a marker: it decides.
-    2. `FOUND_ALL` of the samples are there: same.
+    2. `FOUND_ALL` of the samples are there unchanged: same.
     3. Another file system (UUID, f_fsid, or type): different.
     4. The same file system, and the same root inode or the same path inside it: same. (A root that was deleted and made
        anew on the file system that held it really is empty.) Neither: `FOUND_ENOUGH` samples decide.
@@ -154,9 +180,9 @@ def same_volume(known: Identity, now: Identity, samples_present: float | None) -
     """
     if known.get("marker") and now.get("marker"):
         return Verdict.SAME if known["marker"] == now["marker"] else Verdict.DIFFERENT
-    if samples_present is not None and samples_present >= FOUND_ALL:
+    if samples is not None and samples.unchanged >= FOUND_ALL:
         return Verdict.SAME
-    enough = samples_present is not None and samples_present >= FOUND_ENOUGH
+    enough = samples is not None and samples.found >= FOUND_ENOUGH
     file_system = _same_file_system(known, now)
     if file_system is None:
         return Verdict.SAME if enough or _same_mount(known, now) else Verdict.UNKNOWN

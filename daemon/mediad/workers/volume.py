@@ -23,6 +23,7 @@ from mediad.model import ChangeType, File, Stat, Volume, VolumeState
 from mediad.store import Store
 from mediad.store.files import LONGEST_NAME
 from mediad.volume.health import Health, check
+from mediad.volume.identity import Sample, sample_of
 from mediad.volume.rules import Rules
 from mediad.volume.walk import Listing, list_directory
 from mediad.workers.problems import Problems, with_reason
@@ -95,7 +96,7 @@ class VolumeWorker:
             unsettled=around.unsettled,
             expecting=around.expecting,
         )
-        self._samples: list[tuple[bytes, int]] = []
+        self._samples: list[Sample] = []
         self._next_sweep = 0.0
         self._scanning = False
         self._looking = False
@@ -263,7 +264,7 @@ class VolumeWorker:
 
     def _healthy(self) -> bool:
         with self._store.read() as tx:
-            self._samples = [(file.relpath, file.stat.size) for file in tx.files.sample(self.volume.id, _SAMPLES)]
+            self._samples = [sample_of(file) for file in tx.files.sample(self.volume.id, _SAMPLES)]
         return self._take_state(check(self.volume.path, self.volume.identity or None, self._samples))
 
     def _take_state(self, health: Health) -> bool:
