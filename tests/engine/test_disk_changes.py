@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.engine.conftest import Running, draw, files_of
+
+from mediad.store.work import WorkItem
 
 Start = Callable[..., Running]
 
@@ -159,6 +163,19 @@ def test_a_bad_file_is_quarantined_with_its_reason_and_tried_again_when_it_chang
     draw(bad, 60)
     assert str(bad) in files_of(running.sync())
     assert running.engine.status()["quarantined"] == []
+
+
+def test_a_sync_tries_at_once_what_was_refused_before(start: Start, volume: Path) -> None:
+    running = start(volume)
+    running.sync()
+    with running.engine.store.write() as tx:
+        file = next(iter(tx.files))
+        key = tx.files.key(file.volume, file.relpath)
+        assert key is not None
+        tx.work.put(WorkItem(key, time.time() + 3600, 9, "Permission denied", errno.EACCES, file.stat))
+    assert running.engine.status()["pending"] == 1
+    running.sync()
+    assert running.engine.status()["pending"] == 0
 
 
 def test_the_feed_tells_of_a_quarantined_file_what_the_catalog_shows(start: Start, volume: Path) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Collection
+from dataclasses import replace
+
 import structlog
 
 from mediad.media.decoder import DECODER_BUILD, DECODER_VERSION
+from mediad.model import VolumeId
 from mediad.store import Store
 
 log = structlog.get_logger()
@@ -27,6 +32,22 @@ def retry_quarantined(store: Store, *, outdated_only: bool = False) -> int:
                 tx.work.again(tx.files, file)
                 count += 1
     return count
+
+
+def retry_refused(store: Store, volumes: Collection[VolumeId]) -> int:
+    """Try files on these volumes now that could not be opened or read before, whatever they were put off to; how many.
+
+    What their permissions or their drive refused may be granted by now, and nothing would tell.
+    """
+    with store.read() as tx:
+        refused = [item for item in tx.work.failing() if item.errno is not None and item.not_before > time.time()]
+    mine = [item for item in refused if item.key[:4].hex() in volumes]
+    if mine:
+        with store.write() as tx:
+            for item in mine:
+                if tx.work.get(item.key) == item:
+                    tx.work.put(replace(item, not_before=0.0))
+    return len(mine)
 
 
 def after_update(store: Store) -> None:

@@ -365,6 +365,8 @@ class Engine(Library):
         workers, directory = self._volumes.concerned(path)
         for ticket in [worker.request(directory) for worker in workers]:
             self._until(ticket.done.is_set, deadline)
+        if again.retry_refused(self.store, {worker.volume.id for worker in workers}):
+            self._pipeline.wake()
         self._until(lambda: self._in_step(workers), deadline)
         self._until(lambda: not self._groups.busy(clusters=clusters), deadline)
         generation = self._publisher.flush()
