@@ -52,6 +52,7 @@ log = structlog.get_logger()
 _TICK = 2.0
 _HOUR = 3600.0
 _INDEX_IDLE = 300.0
+_MAPPED = 128_000_000
 _POLL = 0.02
 _HURRY = 0.1
 
@@ -289,11 +290,13 @@ class Engine(Library):
         self._search.give_back(_INDEX_IDLE, self._publisher.generation)
         if self._encoder.tick(idle=idle):
             self._groups.recluster()
+        memory.let_go_of(self.store.file, _MAPPED)
         if self.progress.moved():
             self.events.publish(Event("progress", self.status()))
         elif self._worked and self.activity() == "idle":
             self._worked = False
             memory.give_back()
+            memory.let_go_of(self.store.file, 0)
 
     def _sacrifice(self) -> None:
         """The disk is full: give back what can be made again, and never the store or the catalog."""

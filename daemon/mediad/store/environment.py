@@ -66,6 +66,7 @@ class Store:
 
     def __init__(self, directory: Path, *, readonly: bool = False) -> None:
         self.directory = directory
+        self.file = directory / "data.mdb"
         self.readonly = readonly
         self._readers = 0
         self._growing = False
@@ -94,20 +95,18 @@ class Store:
         try:
             present = table_names(self._env)
             if present and not self.readonly and "meta" not in present:
-                raise StoreDamaged(f"{self.directory / 'data.mdb'} holds no table with its version; {_HELP}")
+                raise StoreDamaged(f"{self.file} holds no table with its version; {_HELP}")
             return {name: self._env.open_db(name.encode(), create=not self.readonly) for name in NAMES}
         except lmdb.NotFoundError as error:
             raise FileNotFoundError(f"{self.directory} holds no finished store") from error
         except LMDB_DAMAGE as error:
-            raise StoreDamaged(f"{self.directory / 'data.mdb'}: {error}; {_HELP}") from error
+            raise StoreDamaged(f"{self.file}: {error}; {_HELP}") from error
 
     def _refuse_unknown_tables(self) -> None:
         """A table whose name was altered on the disk would be made anew, and be empty."""
         unknown = table_names(self._env) - set(NAMES)
         if unknown:
-            raise StoreDamaged(
-                f"{self.directory / 'data.mdb'} holds tables that nobody made: {sorted(unknown)}; {_HELP}"
-            )
+            raise StoreDamaged(f"{self.file} holds tables that nobody made: {sorted(unknown)}; {_HELP}")
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -151,7 +150,7 @@ class Store:
                 if number <= 0:  # LMDB's own errors are below, the system's above
                     raise
                 self.unwritable = os.strerror(number)
-                raise StoreUnwritable(number, self.unwritable, str(self.directory / "data.mdb")) from error
+                raise StoreUnwritable(number, self.unwritable, str(self.file)) from error
             self.unwritable = None
 
     @contextlib.contextmanager
@@ -163,7 +162,7 @@ class Store:
             raise
         except LMDB_DAMAGE as error:
             self.damage = self.damage or str(error)
-            raise StoreDamaged(f"{self.directory / 'data.mdb'}: {error}") from error
+            raise StoreDamaged(f"{self.file}: {error}") from error
 
     @contextlib.contextmanager
     def _in_turn(self) -> Iterator[None]:

@@ -190,6 +190,12 @@ class Files:
             if value.endswith(_NOT_MISSING) and key not in known:
                 yield key, self._unpack(key, value, self._directory_of(key))
 
+    def all_missing(self) -> Iterator[File]:
+        """Those that are missing: few among many, so the others are not unpacked."""
+        for key, value in self._raw.items("files"):
+            if not value.endswith(_NOT_MISSING):
+                yield self._unpack(key, value, self._directory_of(key))
+
     def __iter__(self) -> Iterator[File]:
         head, relpath = b"", b""
         for key, value in self._raw.items("files"):

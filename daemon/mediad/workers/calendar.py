@@ -28,8 +28,8 @@ def follow_clock(store: Store, now: float) -> float:
     with store.read() as tx:
         last = tx.meta.get(_LAST_LOOK)
         skipped = 0.0 if last is None else max(0.0, now - last - _MOST)
-        moved = (file for file in tx.files if _moved(file.missing_since, last, skipped, now) != file.missing_since)
-        files = list(moved)
+        missing = ((file, file.missing_since) for file in tx.files.all_missing())
+        files = [file for file, since in missing if _moved(since, last, skipped, now) != since]
     rest = iter(files)
     while batch := list(islice(rest, _BATCH)):
         with store.write() as tx:

@@ -23,7 +23,7 @@ def expire(store: Store, retention: float, forgotten: Callable[[list[ContentId]]
     """Forget files that were missing, and assets that no file had, for `retention` seconds: (files, assets) gone."""
     limit = time.time() - retention
     with store.read() as tx:
-        old = [file for file in tx.files if file.missing and file.missing_since < limit]
+        old = [file for file in tx.files.all_missing() if file.missing_since < limit]
     for batch in _batches(old):
         with store.write() as tx:
             current = [file for file in batch if _still(tx, file, limit)]
