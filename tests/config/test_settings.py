@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 
 from mediad import resources
@@ -73,6 +74,15 @@ def test_every_setting_is_described_in_the_schema() -> None:
             assert described_by.endswith("."), f"{table['title']}.{name} has no description"
 
 
+def test_each_limit_of_a_setting_is_in_force() -> None:
+    """Of two limits of a kind, as of a type and of its field, the library heeds the last one only."""
+    fields = [(name, field) for _, model in models() for name, field in model.model_fields.items()]
+    assert len(fields) > 40
+    for name, field in fields:
+        kinds = [type(limit) for limit in field.metadata if isinstance(limit, Ge | Gt | Le | Lt)]
+        assert len(kinds) == len(set(kinds)), name
+
+
 @pytest.mark.parametrize(
     ("text", "valid"),
     [
@@ -81,6 +91,9 @@ def test_every_setting_is_described_in_the_schema() -> None:
         ("[schedule]\nsweep = '6 h'", True),
         ("[schedule]\nsweep = '6 hours'", False),
         ("[schedule]\nsweep = -1", False),
+        ("[schedule]\nsweep = 0", False),
+        ("[schedule]\nrecluster_interval = 0.5", False),
+        ("[schedule]\nencoder_idle = 0", True),
         ("[[volumes]]\npath = 'relative'", False),
         ("[[volumes]]\nname = 'a'", False),
         ("[previews]\nformat = 'jpg'", False),

@@ -125,8 +125,8 @@ class PreviewsSettings(_Table):
 class CatalogSettings(_Table):
     """How the catalog is published."""
 
-    min_interval: Seconds = Field(default=0.5, description="Least time between two rewrites of the catalog.")
-    max_interval: Seconds = Field(default=30.0, description="Most time that a change waits to be in the catalog.")
+    min_interval: Seconds = Field(default=0.5, ge=0, description="Least time between two rewrites of the catalog.")
+    max_interval: Seconds = Field(default=30.0, ge=0, description="Most time that a change waits to be in the catalog.")
     changes_max_mb: int = Field(default=64, ge=1, description="Size at which the change feed is rotated, in MB.")
 
     @field_validator("max_interval")
@@ -138,7 +138,7 @@ class CatalogSettings(_Table):
 class ScheduleSettings(_Table):
     """When things are done."""
 
-    settle: Seconds = Field(default=1.0, description="How long a file must stay unchanged before it is read.")
+    settle: Seconds = Field(default=1.0, ge=0, description="How long a file must stay unchanged before it is read.")
     sweep: Seconds = Field(default=3600.0, ge=1, description="Time between two full scans of a watched volume.")
     poll_min: Seconds = Field(default=10.0, ge=0.1, description="Least time between two scans of a polled volume.")
     poll_max: Seconds = Field(default=600.0, ge=0.1, description="Most time between two scans of a polled volume.")
@@ -151,12 +151,14 @@ class ScheduleSettings(_Table):
     recluster_min_files: int = Field(
         default=20, ge=1, description="Fewer changes than this never cluster again at once."
     )
-    retention: Seconds = Field(default=2592000.0, description="How long what is missing keeps record and previews.")
+    retention: Seconds = Field(
+        default=2592000.0, ge=0, description="How long what is missing keeps record and previews."
+    )
     encoder_retry: Seconds = Field(
         default=900.0, ge=1, description="Time until an encoder that could not be started is tried again."
     )
-    encoder_idle: Seconds = Field(default=60.0, description="How long the encoder process stays without work.")
-    decoder_idle: Seconds = Field(default=15.0, description="How long decoder processes stay without work.")
+    encoder_idle: Seconds = Field(default=60.0, ge=0, description="How long the encoder process stays without work.")
+    decoder_idle: Seconds = Field(default=15.0, ge=0, description="How long decoder processes stay without work.")
 
     @field_validator("poll_max")
     @classmethod

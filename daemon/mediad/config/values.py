@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*", re.ASCII)
@@ -25,19 +27,16 @@ def _seconds(value: Any) -> Any:
     return float(match[1]) * _UNITS[match[2]]
 
 
-Seconds = Annotated[
-    float,
-    Field(ge=0, le=LONGEST),
-    BeforeValidator(_seconds),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": LONGEST},
-                {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(s|min|h|d)\s*$"},
-            ]
-        }
-    ),
-]
+class _OrText:
+    """Adds the text form to the schema of the number, which has the limits of each field."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        text = {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(s|min|h|d)\s*$"}
+        return {"anyOf": [handler(core), text]}
+
+
+# No `ge` here: it would replace that of the field.
+Seconds = Annotated[float, Field(le=LONGEST), BeforeValidator(_seconds), _OrText()]
 """A duration: seconds as a number, or a text with a unit: "30 s", "10 min", "6 h", "30 d"."""
 
 
