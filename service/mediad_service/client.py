@@ -67,7 +67,7 @@ def connect(locations: Locations, settings: Settings, *, opening_store: Callable
     so that its log can be set up first. Raises FactsError where neither can be asked.
     """
     path = socket_of(settings, locations)
-    if not _listens(path):
+    if not listens(path):
         opening_store()
         return Local(locations, settings)
     remote = Remote(path)
@@ -82,7 +82,8 @@ def connect(locations: Locations, settings: Settings, *, opening_store: Callable
     return remote
 
 
-def _listens(path: Path) -> bool:
+def listens(path: Path) -> bool:
+    """Whether anybody does on this socket. Raises FactsError where this account may not ask."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(_CONNECT)
         try:

@@ -115,22 +115,45 @@ def test_clusters_are_named_by_what_tells_them_apart() -> None:
     cars = [f"lib/car_side/image_{at:04d}.jpg" for at in range(20)]
     emus = [f"lib/emu/image_{at:04d}.jpg" for at in range(18)] + cars[:2]
     rest = [f"lib/IMG_{at:04d}.jpg" for at in range(20)]
-    named = name_clusters([cars, emus, rest[:5], emus], rest, ["1", "2", "3", "4"])
-    assert [each.name for each in named[:3]] == ["Car Side", "Emu", "Cluster 3"]
+    named = name_clusters([cars, emus, rest[:5], emus], rest)
+    assert [each.name for each in named[:3]] == ["Car Side", "Emu", "lib"]
     assert named[3].name == "Emu 2"
     assert named[0].tags == ("car", "side")
     assert named[2].tags == ()
+
+
+@pytest.mark.parametrize(
+    ("paths", "name"),
+    [
+        (["2019/1.jpg", "2019/2.jpg", "2020/3.jpg"], "2019"),
+        (["trip/DCIM/1.jpg", "trip/100CANON/2.jpg", "trip/DCIM/3.jpg"], "trip"),
+        (["DCIM/1.jpg", "DCIM/2.jpg", "1.jpg"], "DCIM"),
+        (["me/9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d/1.jpg"], "me"),
+        (["a3f9c1d2e4/1.jpg", "a3f9c1d2e4/2.jpg"], "Cluster"),
+        (["\udcff\udcfe/1.jpg"], "Cluster"),
+        (["1.jpg", "2.jpg"], "Cluster"),
+        ([], "Cluster"),
+    ],
+)
+def test_a_cluster_without_a_word_that_tells_has_a_name_that_says_something(paths: list[str], name: str) -> None:
+    named = name_clusters([paths, paths], paths * 20)
+    assert [each.name for each in named] == [name, f"{name} 2"]
+
+
+def test_a_cluster_of_which_too_few_share_a_word_is_called_by_its_tags() -> None:
+    animals = [f"{word}_{at}.jpg" for word in ("red fox", "grey owl", "brown bear") for at in range(3)]
+    (named,) = name_clusters([animals], [f"IMG_{at:04d}.jpg" for at in range(20)])
+    assert (named.name, named.tags) == ("Bear, Brown", ("bear", "brown", "fox", "grey", "owl"))
 
 
 def test_tags_from_text() -> None:
     assert tags_from_text(np.eye(3)[1], np.eye(3)[[2, 1, 0]], ["x", "y", "z"], count=1) == ("y",)
 
 
-def test_names_of_the_clusters_use_their_final_ids() -> None:
+def test_clusters_get_names_and_keep_their_ids() -> None:
     ids = content_ids(7)
     clusters = name_clusters_of(np.array([0, 0, 0, 0, 1, 1, 1], np.int32), ids)
     assert [cluster.id for cluster in clusters] == [short_id("name", min(ids[:4])), short_id("name", min(ids[4:]))]
-    clusters[1].id = "kept"
     names = ["a/beach1.jpg", "b/beach2.jpg", "beach.jpg", "c/beach.png", "1.jpg", "2.jpg", "3.jpg"]
     give_names(clusters, [], dict(zip(ids, names, strict=True)))
-    assert [cluster.name for cluster in clusters] == ["Beach", "Cluster kept"]
+    assert [cluster.name for cluster in clusters] == ["Beach", "Cluster"]

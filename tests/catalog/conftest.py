@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import orjson
 import pytest
@@ -77,7 +78,7 @@ class Shelf:
         with self.store.write() as tx:
             before = tx.files.get(volume, path)
             file_id = before.id if before else tx.files.new_id(volume, path)
-            file = File(file_id, volume, path, Stat(10, 1_600_000_000 * 10**9, 1_500_000_000 * 10**9, 1))
+            file = File(file_id, volume, path, Stat(10, 1_600_000_000 * 10**9, 1_500_000_000 * 10**9, crc32(path)))
             file.content_id = asset.content_id
             tx.assets.put(asset)
             tx.files.put(file)

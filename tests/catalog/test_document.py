@@ -16,8 +16,13 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
+from mediad.catalog import fragments
+from mediad.catalog.build import Writer
 from mediad.catalog.document import Encoder, Timing
+from mediad.catalog.fragments import fragment_of
+from mediad.catalog.index import read_index
 from mediad.catalog.metadata import Facts
+from mediad.catalog.placing import place
 from mediad.model import ContentId, Volume, VolumeId, VolumeState
 
 Shelf = Any  # of conftest.py
@@ -70,10 +75,26 @@ def test_a_file(shelf: Shelf, cid: Cid) -> None:
     ]
 
 
+def test_what_people_and_photo_tools_say_of_a_file(shelf: Shelf) -> None:
+    shelf.put(b"a.jpg", lens="EF 50mm", rating=-1, keywords=("birds", "Ét\u00e9"))
+    (file,) = shelf.read()["unclustered"]
+    assert (file["lens"], file["rating"], file["keywords"]) == ("EF 50mm", -1, ["birds", "Ét\u00e9"])
+
+
+def test_fragments_of_an_earlier_version_are_made_again(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.put(b"a.jpg")
+    with monkeypatch.context() as patch:
+        patch.setattr(fragments, "FORMAT", 1)
+        patch.setattr(fragments, "fragment_of", lambda file, asset: fragment_of(file, replace(asset, width=1)))
+        assert shelf.read()["unclustered"][0]["width"] == 1
+    assert shelf.read()["unclustered"][0]["width"] == 40
+    assert not shelf.publish().written
+
+
 def test_what_is_not_known_is_left_out(shelf: Shelf) -> None:
     shelf.put(b"a.jpg", preview=None, phash=None, gps=(nan, 8.0))
     (file,) = shelf.read()["unclustered"]
-    assert not {"captured", "camera", "gps", "preview", "relpath_bytes"} & file.keys()
+    assert not {"captured", "camera", "lens", "gps", "rating", "keywords", "preview", "relpath_bytes"} & file.keys()
     assert file["phash"] is None
 
 
@@ -219,6 +240,26 @@ def test_exact_copies(shelf: Shelf) -> None:
         ("a/photo (1).jpg", "identical"),
     ]
     assert group["keeper"] == group["files"][0]["id"]
+
+
+def test_duplicates_of_a_tier_that_is_not_wanted(shelf: Shelf) -> None:
+    for path in (b"a.jpg", b"b.jpg"):
+        shelf.put(path, b"same")
+    assert len(shelf.read()["duplicates"]) == 1
+    assert shelf.publish(Facts(tiers=())).written
+    assert orjson.loads(shelf.raw())["duplicates"] == []
+
+
+def test_duplicates_of_which_some_were_forgotten_since_the_last_publication(shelf: Shelf) -> None:
+    files = [shelf.put(path, b"same") for path in (b"a.jpg", b"b.jpg", b"c.jpg")]
+    shelf.publish()
+    with shelf.store.write() as tx:
+        for file in files[:2]:
+            tx.files.delete(file, 0.0)
+        index = read_index(tx, {bytes.fromhex(shelf.volume.id)})
+        placing = place(tx, index, ("exact",))
+        (group,) = orjson.loads(b"".join(Writer(tx, index, shelf.volumes).section("duplicates", placing)))
+    assert [file["relation"] for file in group["files"]] == ["keeper", "identical", "identical"]
 
 
 def test_low_quality(shelf: Shelf, video: dict[str, Any]) -> None:

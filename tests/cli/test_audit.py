@@ -57,6 +57,13 @@ def test_nothing_is_found_where_nothing_is_wrong(planted: tuple[Command, Path, P
     assert audit(planted, "--fast", code=0) == []
 
 
+def test_files_in_quarantine_are_counted(planted: tuple[Command, Path, Path]) -> None:
+    command, _, catalog = planted
+    told = command.inside("audit", "--catalog-dir", catalog).stdout
+    assert "7 files in the catalog, 8 on the disk (1 of them cannot be taken in: see `mediad status`)" in told
+    assert json.loads(command.inside("audit", "--catalog-dir", catalog, "--json").stdout)["excused"] == 1
+
+
 def test_what_changed_on_the_disk_is_found(planted: tuple[Command, Path, Path]) -> None:
     _, library, _ = planted
     (library / "b.jpg").rename(library / "away")

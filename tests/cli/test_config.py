@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from tests.cli.conftest import CONFIG, Command
 
 
@@ -24,7 +27,54 @@ def test_check_says_all_that_is_wrong_and_where(command: Command) -> None:
         "good": True,
         "file": str(command.config),
         "problems": [],
+        "notes": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("encoder", "code", "told"),
+    [
+        ("open_clip:ViT-B-32", 1, "open_clip:MODEL/PRETRAINED"),
+        ("open_clip:~nosuchuser/a.json:", 1, "names no checkpoint file"),
+        ("open_clip:/nope.json:/nope.pt", 0, "/nope.json and /nope.pt"),
+        ("open_clip:~nosuchuser/a.json:/nope.pt", 0, "~nosuchuser/a.json and /nope.pt"),
+        ("open_clip:ViT-B-33/openai", 0, "did you mean ViT-B-32"),
+        ("timm:resnet50", 0, "mediad models pull timm:resnet50"),
+    ],
+)
+def test_check_says_what_cannot_be_of_an_encoder(command: Command, encoder: str, code: int, told: str) -> None:
+    command.config.write_text(f'encoder = "{encoder}"\n')
+    done = command.inside("config", "check", code=code)
+    assert told in done.stdout
+    assert ("is good" in done.stdout) == (code == 0)
+    report = json.loads(command.inside("config", "check", "--json", code=code).stdout)
+    assert (report["good"], len(report["problems"]), len(report["notes"])) == (code == 0, code, 1 - code)
+
+
+def test_check_loads_nothing_heavy(command: Command) -> None:
+    command.config.write_text('encoder = "open_clip:ViT-B-33/openai"\n')
+    check = "from mediad_service.cli import make_app; make_app(['config'])(['config', 'check'], standalone_mode=False)"
+    code = f"import sys; {check}; print([name for name in ('torch', 'open_clip', 'timm') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=command.environment)
+    assert done.stdout.endswith("\n[]\n"), done.stderr
+
+
+def test_a_file_is_no_volume_and_what_is_away_may_be_one(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"film")
+    before = command.config.read_text()
+    done = command("volumes", "add", tmp_path / "film.mp4")
+    assert done.returncode == 2
+    assert b"film.mp4 is a file" in done.stderr
+    assert command.config.read_text() == before
+    command.inside("volumes", "add", tmp_path / "away")
+
+
+def test_a_refused_volume_is_named_by_its_path(command: Command, tmp_path: Path) -> None:
+    command.inside("volumes", "add", tmp_path / "photos")
+    done = command("volumes", "add", tmp_path / "photos/sub")
+    assert done.returncode == 2
+    assert f"{tmp_path}/photos/sub" in done.stderr.decode()
+    assert f"{command.config}:" not in done.stderr.decode()
 
 
 def test_show_prints_a_file_that_says_the_same(command: Command, tmp_path: Path) -> None:

@@ -11,6 +11,11 @@ import pytest
 from tests.cli.conftest import pictures
 from tests.daemon import Daemon
 
+from mediad.config import load, locate
+from mediad_service.cli.clusters import outcome
+from mediad_service.doctor import Level
+from mediad_service.doctor.weights import weights
+
 FRAMES = [f"shot/frame_{number:04}.png" for number in (1, 2, 4, 5)]
 
 
@@ -36,6 +41,13 @@ def test_status_tells_all_that_it_must(daemon: Daemon) -> None:
     assert status["encoder"]["spec"] == "descriptor"
     assert {"decodes", "embeddings", "scans", "publishes"} <= status["counters"].keys()
     assert status["page"].startswith("http://127.0.0.1:")
+
+
+def test_doctor_asks_the_daemon_for_its_encoder(daemon: Daemon) -> None:
+    locations = locate(daemon.config, daemon.state)
+    in_use, configured = weights(load(daemon.config), locations)
+    assert (in_use.check, in_use.level, configured.check) == ("encoder in use", Level.OK, "encoder")
+    assert in_use.text.startswith("descriptor (")
 
 
 def test_status_is_lines_in_a_pipe(daemon: Daemon) -> None:
@@ -79,6 +91,24 @@ def test_search_by_any_picture_and_by_words_where_the_encoder_knows_none(daemon:
     assert "mediad models pull" in words.stderr
 
 
+def test_words_are_one_text_and_blanks_are_none(daemon: Daemon) -> None:
+    assert "mediad models pull" in daemon.run("search", "red", "car", check=False).stderr
+    for blank in ("", "   "):
+        done = daemon.run("search", blank, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert len(done.stderr.splitlines()) == 1
+        assert "say what to look for" in done.stderr
+
+
+def test_a_volume_is_found_by_every_path_to_it(daemon: Daemon, tmp_path: Path) -> None:
+    real = daemon.volumes[0].resolve()
+    linked = tmp_path / "linked"
+    linked.symlink_to(real)
+    assert daemon.json("similar", linked / "sub/c.png") == daemon.json("similar", real / "sub/c.png")
+    for path in (linked, linked / "sub", linked / "sub/c.png"):
+        assert daemon.run("sync", path).returncode == 0
+
+
 def test_a_query_that_is_no_picture_is_wrong_usage(daemon: Daemon) -> None:
     done = daemon.run("search", "--image", daemon.config, check=False)
     assert (done.returncode, done.stdout) == (2, "")
@@ -99,6 +129,12 @@ def test_a_cluster_is_renamed_by_its_id_alone(daemon: Daemon) -> None:
     done = daemon.run("clusters", "--rename", "nosuch", "Holidays", check=False)
     assert done.returncode == 2
     assert "nosuch" in done.stderr
+
+
+def test_what_is_done_to_clusters_is_said(daemon: Daemon) -> None:
+    assert "clustered anew" in daemon.run("clusters", "--recluster").stdout
+    assert outcome(("c1", "Holidays")) == 'cluster c1 is called "Holidays"'
+    assert outcome(("c1", "")) == "cluster c1 has its own name again"
 
 
 def test_volumes_are_edited_in_the_file_and_taken_over(daemon: Daemon, tmp_path: Path) -> None:
@@ -128,6 +164,8 @@ def test_a_wrong_file_is_told_and_keeps_nobody_from_asking(daemon: Daemon) -> No
         assert "config check" in done.stderr
         daemon.until(lambda: bool(daemon.status()["config"]["problems"]), 10)
         assert re.search(r"config\.toml:\d+: .*setle", daemon.status()["config"]["problems"][0])
+        logged = [line for line in daemon.log.read_text().splitlines() if "level=error" in line and "setle" in line]
+        assert len(logged) == 1
     finally:
         daemon.config.write_text(before)
     daemon.until(lambda: not daemon.status()["config"]["problems"], 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -46,3 +47,12 @@ def test_asking_loads_nothing_heavy(command: Command) -> None:
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, env=command.environment)
     assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.parametrize("line", [["config", "schema"], ["config", "path"], ["--help"]])
+def test_whoever_reads_may_stop_to(command: Command, line: list[str]) -> None:
+    heard, told = os.pipe()
+    os.close(heard)
+    done = subprocess.run(command.line(*line), stdout=told, stderr=subprocess.PIPE, env=command.environment)
+    os.close(told)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -72,6 +72,15 @@ def test_wrong_usage(command: Command, library: Path) -> None:
     assert b"timm:resnet50" in done.stderr
 
 
+def test_a_copy_that_cannot_be_written_is_told_before_the_work(command: Command, library: Path) -> None:
+    (library / "file").touch()
+    for output in (library / "nowhere/x.json", library / "file/x.json", library):
+        done = command("once", library, "--output", output)
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert f"{output} cannot be written".encode() in done.stderr
+    assert not command.state.exists()
+
+
 def test_the_library_is_not_written_to(command: Command, library: Path) -> None:
     before = sorted((path, path.stat().st_mtime_ns) for path in [library, *library.rglob("*")])
     subprocess.run(command.line("once", library), cwd=library, env=command.environment, check=True, capture_output=True)

@@ -126,9 +126,10 @@ def test_without_a_file_it_says_what_to_do_and_takes_the_file_up_when_it_comes(
     config = command.config.read_text()
     command.config.unlink()
     pictures(tmp_path / "library", ["a.jpg"])
-    with running(command) as process:
+    with running(command, "--config", command.config) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
+        until("there is no such configuration file", command)
         until("mediad volumes add", command)
         command.config.write_text(config + f'\n[[volumes]]\npath = "{tmp_path / "library"}"\n')
         until("name=library state=online", command)

@@ -190,3 +190,13 @@ def test_importing_is_light() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(b'\xef\xbb\xbfencoder = "descriptor"\nsetle = 1\n')
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert [(problem.line, problem.key) for problem in caught.value.problems] == [(2, "setle")]
+    file.write_bytes(b'\xef\xbb\xbfencoder = "descriptor"\n')
+    assert load(file).encoder == "descriptor"

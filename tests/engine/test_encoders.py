@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.daemon import Daemon
-from tests.engine.conftest import Running, draw
+from tests.engine.conftest import Running, draw, files_of
 from tests.engine.pipe import encoder_info, until
 
 from mediad.ingest.spaces import Spaces
@@ -75,22 +76,47 @@ def test_a_change_of_encoder_ends_though_some_assets_cannot_be_embedded(
     until(lambda: running.counters()["embeddings"] == 8 + 8, 90)  # decoded again, since their previews are lost
 
 
-def test_vectors_of_the_wanted_encoder_outlive_a_stand_in(tmp_path: Path) -> None:
-    wanted, stand_in = encoder_info("clip:1"), encoder_info("descriptor:1")
+def test_vectors_of_a_former_encoder_are_kept_for_the_retention(tmp_path: Path) -> None:
+    one, other = encoder_info("clip:1"), encoder_info("descriptor:1")
     content = ContentId(bytes(16))
     with Store(tmp_path) as store:
         with store.write() as tx:
-            for info in (wanted, stand_in):
+            for info in (one, other):
                 tx.vectors.add_space(info)
                 tx.vectors.put(info.id, content, np.ones((1, 4), np.float32))
-            tx.meta.put("serving_encoder", wanted.id)
+            tx.meta.put("serving_encoder", one.id)
         spaces = Spaces(store, lambda spec: pytest.fail(f"{spec} was started"), tmp_path)
-        for problem, left in (("its weights are away", {wanted.id, stand_in.id}), (None, {wanted.id})):
-            spaces.problem = problem
-            spaces.filling = stand_in if problem else wanted
+
+        def kept() -> set[str]:
+            with store.read() as tx:
+                return {info.id for info in tx.vectors.spaces() if tx.vectors.has(info.id, content)}
+
+        for filling in (other, one):  # there and back: nothing is made twice
+            spaces.filling = filling
             assert spaces.changing
             assert spaces.complete()
-            with store.read() as tx:
-                assert {info.id for info in tx.vectors.spaces() if tx.vectors.has(info.id, content)} == left
-        spaces.filling = replace(wanted, backend="another")  # the same space, computed otherwise
+            assert spaces.forget_left(3600) == 0
+            assert kept() == {one.id, other.id}
+        assert spaces.forget_left(-1) == 1
+        assert kept() == {one.id}
+        assert spaces.forget_left(-1) == 0
+        spaces.filling = replace(one, backend="another")  # the same space, computed otherwise
         assert not spaces.changing
+
+
+@pytest.mark.long
+def test_going_back_to_an_encoder_costs_nothing(start: Callable[..., Running], tmp_path: Path, mini_clip: str) -> None:
+    for seed in range(4):
+        draw(tmp_path / "volume" / f"{seed}.png", seed, (600, 450))
+    running = start(tmp_path / "volume")
+    running.sync()
+    engine = running.engine
+    for setting, prefix, embeddings in ((mini_clip, "open_clip", 8), ("descriptor", "descriptor", 8)):
+        engine._config_changed(engine.settings.model_copy(update={"encoder": setting}))
+        until(partial(serves, running, prefix), 90)
+        assert running.counters()["embeddings"] == embeddings
+    assert len(engine.similar(next(iter(files_of(running.sync()).values()))["id"], 3)) == 3
+
+
+def serves(running: Running, prefix: str) -> bool:
+    return str(running.engine.status()["encoder"]["spec"]).startswith(prefix)

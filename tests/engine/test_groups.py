@@ -22,6 +22,7 @@ from mediad.supervisor import Supervisor
 from mediad.workers.clusters import ClusterKeeper
 from mediad.workers.groups import GroupWorker
 from mediad.workers.sequences import SequenceKeeper
+from mediad.workers.stopwatch import Stopwatch
 
 VOLUME = VolumeId("00000001")
 
@@ -74,14 +75,16 @@ class Bench:
                 tx.files.put(File(f"{number:016x}", VOLUME, b"%d.png" % number, Stat(1, 1, 1, number + 1), content))
                 vector = np.random.default_rng(number).normal(size=(1, 4))
                 tx.vectors.put(self.info.id, content, (vector / np.linalg.norm(vector)).astype(np.float32))
-        self.clusters = ClusterKeeper(store, ClusterSettings(method="kmeans", reduce="none"), by_name=False, nice=0)
+        stopwatch = Stopwatch()
+        settings = ClusterSettings(method="kmeans", reduce="none")
+        self.clusters = ClusterKeeper(store, settings, stopwatch, by_name=False, nice=0)
         self.beats: list[float] = []
         decoder = Decoder()
         self.worker = GroupWorker(
             store,
-            SequenceKeeper(store, Previews(home / "previews"), decoder, gif_size=32, gif_frames=0),
+            SequenceKeeper(store, Previews(home / "previews"), decoder, stopwatch, gif_size=32, gif_frames=0),
             self.clusters,
-            Settings(),
+            Settings().schedule,
             serving=lambda: self.info,
             ingest_busy=lambda: False,
             changed=lambda: None,

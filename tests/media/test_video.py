@@ -99,7 +99,7 @@ def test_an_all_black_video_keeps_one_frame(decode: DecodeFile, film: Film) -> N
 
 def test_a_video_of_one_frame_has_no_gif(decode: DecodeFile, film: Film) -> None:
     made = decode(film("a.mp4", "libx264", frames=1))
-    assert (len(made.frames), made.gif) == (1, None)
+    assert (len(made.frames), made.gif, made.gif_seconds) == (1, None, 0.0)
 
 
 def test_no_gif_where_none_is_wanted(decode: DecodeFile, film: Film) -> None:

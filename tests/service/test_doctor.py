@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,11 @@ def test_a_module_that_crashes_or_lacks_is_named_and_the_others_are_still_seen(
     assert found["package nowhere_at_all"].level is Level.PROBLEM
     assert "status -11" in found["package crasher"].text
     assert (found["package sound"].level, found["package sound"].text) == (Level.OK, "7")
+
+
+def test_the_version_of_a_module_that_does_not_tell_it_is_that_of_its_package() -> None:
+    (found,) = packages(["typing_extensions"])
+    assert found.text == version("typing_extensions")
 
 
 def test_the_machine_is_described() -> None:

@@ -75,7 +75,7 @@ def name_clusters_of(labels: NDArray[np.int32], ids: Sequence[ContentId]) -> lis
 def give_names(clusters: Sequence[Cluster], others: Sequence[ContentId], paths: Mapping[ContentId, str]) -> None:
     """Set name and tags of each cluster from words in the paths of its members.
 
-    Call it with all clusters at once, when their ids are final: names tell the clusters apart and are unique.
+    Call it with all clusters at once: names tell the clusters apart and are unique.
 
     Args:
         clusters: changed in place.
@@ -84,5 +84,5 @@ def give_names(clusters: Sequence[Cluster], others: Sequence[ContentId], paths: 
     """
     members = [[paths[member] for member in cluster.members if member in paths] for cluster in clusters]
     outside = [paths[other] for other in others if other in paths]
-    for cluster, named in zip(clusters, name_clusters(members, outside, [c.id for c in clusters]), strict=True):
+    for cluster, named in zip(clusters, name_clusters(members, outside), strict=True):
         cluster.name, cluster.tags = named.name, named.tags

@@ -10,12 +10,14 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from mediad.analysis.words import folder_words, stem_words
+from mediad.analysis.words import folder_name, folder_words, stem_words
 
 _SHARE = 0.4  # of the members that must carry a word before the cluster is called by it
 _TAG_SHARE = 0.2
 _LIFT = 2.0  # how much commoner a word must be inside the cluster than outside
 _TAGS = 5
+_NAME_TAGS = 2  # that make a name where no word is shared by enough members
+_NAMELESS = "Cluster"
 _WHOLE = 0.8  # a phrase ("car side") is preferred to a word of it when it has this share of the word's score
 
 _Term = tuple[str, ...]
@@ -29,16 +31,16 @@ class Named:
     tags: tuple[str, ...]
 
 
-def name_clusters(clusters: Sequence[Sequence[str]], others: Iterable[str], ids: Sequence[str]) -> list[Named]:
+def name_clusters(clusters: Sequence[Sequence[str]], others: Iterable[str]) -> list[Named]:
     """Name clusters by words that are common in them and rare outside.
 
     Args:
         clusters: for each cluster the paths of its members, relative to their volumes, one a member.
         others: paths of the assets in no cluster.
-        ids: the clusters' ids; a cluster without telling words is called "Cluster <id>".
 
     Returns:
-        One for each cluster, in order. Names are unique: a name that is taken gets a number.
+        One for each cluster, in order. One that no word tells from the others is called by its first tags, else by
+        the folder of most of its members, else "Cluster". Names are unique: a name that is taken gets a number.
     """
     inside = [_count(paths) for paths in clusters]
     rest = list(others)
@@ -47,10 +49,11 @@ def name_clusters(clusters: Sequence[Sequence[str]], others: Iterable[str], ids:
         overall.update(counter)
     total = len(rest) + sum(map(len, clusters))
     named = []
-    for counter, paths, cluster_id in zip(inside, clusters, ids, strict=True):
+    for counter, paths in zip(inside, clusters, strict=True):
         scores = _scores(counter, len(paths), overall, total)
-        name = _name(scores, counter, len(paths)) or f"Cluster {cluster_id}"
-        named.append(Named(name, _tags(scores)))
+        tags = _tags(scores)
+        name = _name(scores, counter, len(paths)) or _from_tags(tags) or _from_folder(paths) or _NAMELESS
+        named.append(Named(name, tags))
     return list(_unique(named))
 
 
@@ -106,6 +109,17 @@ def _name(scores: dict[_Term, float], counter: Counter[_Term], size: int) -> str
 def _tags(scores: dict[_Term, float]) -> tuple[str, ...]:
     words = sorted((-score, term[0]) for term, score in scores.items() if len(term) == 1)
     return tuple(word for _, word in words[:_TAGS])
+
+
+def _from_tags(tags: Sequence[str]) -> str:
+    return ", ".join(tag.capitalize() for tag in tags[:_NAME_TAGS])
+
+
+def _from_folder(paths: Sequence[str]) -> str | None:
+    """The name of the folder that most of them are in."""
+    folders = Counter(PurePosixPath(path).parent.parts for path in paths)
+    best = min(folders, key=lambda parts: (-folders[parts], parts), default=())
+    return folder_name(best)
 
 
 def _unique(named: Iterable[Named]) -> Iterator[Named]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mediad.analysis.cameras import is_camera_name
 from mediad.analysis.framenames import split_extension
@@ -60,6 +60,13 @@ def stem_words(name: str) -> list[str]:
     """The telling words of a file name; none for the name that a camera or a program gave."""
     stem, extension = split_extension(name.encode(errors="replace"))
     return [] if is_camera_name(stem, extension) else words_of(stem.decode(errors="replace"))
+
+
+def folder_name(folders: Sequence[str]) -> str | None:
+    """The innermost of these folders' names that has a telling word, else the innermost that is no hash and no id."""
+    shown = ("".join(filter(str.isprintable, folder)).strip() for folder in reversed(folders))
+    names = [name for name in shown if name and not (_HEX_ID.fullmatch(name) or _is_id(name))]
+    return next((name for name in names if words_of(name)), names[0] if names else None)
 
 
 def folder_words(folders: Iterable[str]) -> list[list[str]]:

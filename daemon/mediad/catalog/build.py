@@ -147,14 +147,28 @@ class Writer:
             path = value[start:end].replace(ROOT, self._root_json[self._index.keys[at][:4]])
             copies.append((keeper_order(orjson.loads(path), modified), at, path))
         copies.sort()
+        kept = self._on_disk(copies[0][1])
+        relations = ["same_file" if self._on_disk(at) == kept else "identical" for _, at, _ in copies]
+        relations[0] = "keeper"
         ids = [self._index.ids[at].hex() for _, at, _ in copies]
         group = {"id": short_id("exact", self._index.contents[places[0]]), "tier": "exact", "keeper": ids[0]}
         yield _open(group) + b',"files":['
         yield from _separated(
-            (b'{"id":"%b","filepath":%b,"relation":"%b"}' % (one.encode(), path, b"identical" if rank else b"keeper"),)
-            for rank, (one, (_, _, path)) in enumerate(zip(ids, copies, strict=True))
+            (b'{"id":"%b","filepath":%b,"relation":"%b"}' % (one.encode(), path, relation.encode()),)
+            for one, relation, (_, _, path) in zip(ids, relations, copies, strict=True)
         )
         yield b"]}"
+
+    def _on_disk(self, at: int) -> object:
+        """The same for two paths of one content: one file with two names, by a hard link or a link that was followed.
+
+        The time of its status is no part of it: another hard link changes that, and only one path may be scanned yet.
+        """
+        key = self._index.keys[at]
+        file = self._tx.files.at(key)
+        if file is None:  # forgotten since its fragment was made
+            return key
+        return key[:4], file.stat.inode, file.stat.mtime_ns
 
 
 def head(generation: int, metadata: Metadata) -> bytes:

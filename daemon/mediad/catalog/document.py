@@ -56,7 +56,10 @@ class File(_Part):
     height: int = Field(ge=0, description="pixels, as displayed")
     captured: str = optional("ISO 8601; with the zone's offset where the file tells it")
     camera: str = optional("maker and model")
+    lens: str = optional("name of the lens")
     gps: Gps = optional("where it was taken")
+    rating: int = optional("stars that a person gave, 1 to 5; -1: rejected")
+    keywords: list[str] = optional("what a person tagged it with")
     preview: str = optional("a still, relative to the catalog's directory")
     phash: str | None = Field(description="perceptual hash, 16 hex digits; null for what has none")
     volume: str = Field(description="id of its volume")
@@ -122,7 +125,10 @@ class DuplicateFile(_Part):
 
     id: FileId
     filepath: str
-    relation: str = Field(description="how it relates to the keeper: keeper (it is the one), identical")
+    relation: Literal["keeper", "identical", "same_file"] = Field(
+        description="how it relates to the keeper: it is the one; the same bytes once more; another name of the very "
+        "same file (a hard link, or a symbolic link to it or to what is kept), so that to remove it frees no space"
+    )
 
 
 class DuplicateGroup(_Part):
@@ -165,14 +171,19 @@ class VolumeEntry(_Part):
 
 
 class Timing(_Part):
-    """How long the parts of the last full pass took, in seconds."""
+    """Seconds that work took since the start; 0: none was needed. A pass is all work until nothing is left to do.
 
-    total_seconds: float = 0.0
-    file_discovery_seconds: float = 0.0
-    directory_grouping_seconds: float = 0.0
-    clustering_seconds: float = 0.0
-    sequence_naming_seconds: float = 0.0
-    gif_creation_seconds: float = 0.0
+    Each part tells of the last pass that had any of it. Parts overlap, because they go on at the same time.
+    """
+
+    total_seconds: float = Field(default=0.0, description="by the clock, from the first to the last work of a pass")
+    file_discovery_seconds: float = Field(default=0.0, description="listing folders, added up over the volumes")
+    directory_grouping_seconds: float = Field(default=0.0, description="looking for sequences in changed folders")
+    clustering_seconds: float = Field(default=0.0, description="of the last clustering, whenever that was")
+    sequence_naming_seconds: float = Field(default=0.0, description="finding names for sequences")
+    gif_creation_seconds: float = Field(
+        default=0.0, description="making animations of videos and sequences, added up over the processes"
+    )
     json_preparation_seconds: float = Field(default=0.0, description="of this very document")
 
 

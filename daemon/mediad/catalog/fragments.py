@@ -23,8 +23,20 @@ from mediad.store import Transaction
 HEADER = struct.Struct(">8s16sBdIII")
 """File id, content id, flags, mtime in seconds, start and end of the path's JSON, end of the file's JSON."""
 
+FORMAT = 2
+"""Raised when fragments say something else of the same file."""
+_MADE_BY = "fragments"  # in meta: the FORMAT that the fragments have
+
 VIDEO, FLAGGED = 1, 2
 ROOT, ITSELF, END = b"\0", b"\1", b"\2"
+
+
+def outdate(tx: Transaction) -> None:
+    """Have all fragments made again where another version of this module made them."""
+    if tx.meta.get(_MADE_BY) != FORMAT:
+        for key in list(tx.raw.keys("files")):
+            tx.raw.put("dirty", key, b"")
+        tx.meta.put(_MADE_BY, FORMAT)
 
 
 def refresh(tx: Transaction, limit: int) -> tuple[int, int]:
@@ -83,7 +95,10 @@ def _file_json(file: File, asset: Asset) -> tuple[bytes, bytes, bytes]:
     optional = {
         "captured": asset.captured,
         "camera": asset.camera,
+        "lens": asset.lens,
         "gps": _gps(asset),
+        "rating": asset.rating,
+        "keywords": asset.keywords or None,
         "preview": preview_path(asset.preview) if asset.preview else None,
     }
     rest |= {field: value for field, value in optional.items() if value is not None}

@@ -34,6 +34,8 @@ class Facts:
     config_problem: str | None = None
     timing: Timing = field(default_factory=Timing)
     degraded: str | None = None
+    tiers: tuple[str, ...] = ("exact",)
+    """Tiers of duplicates that are reported."""
 
 
 def metadata_of(volumes: Sequence[Volume], facts: Facts, index: Index, placing: Placing) -> Metadata:
@@ -91,6 +93,6 @@ def fingerprint_of(tx: Transaction, volumes: Sequence[Volume], facts: Facts) -> 
             hasher.update(b"%d %d %b%b" % (len(key), len(value), key, value))
     shown = [(one.id, one.name, path_text(one.path), one.state, one.reason) for one in volumes]
     encoder = facts.encoder.model_dump() if facts.encoder else None
-    told = (facts.pending, facts.quarantined, facts.complete, facts.config_problem, facts.degraded)
+    told = (facts.pending, facts.quarantined, facts.complete, facts.config_problem, facts.degraded, facts.tiers)
     hasher.update(orjson.dumps([shown, encoder, told]))
     return hasher.hexdigest(length=16)

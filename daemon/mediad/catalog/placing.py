@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from mediad.catalog.index import Index
@@ -39,8 +40,8 @@ class Placing:
     flagged: list[int] = field(default_factory=list)
 
 
-def place(tx: Transaction, index: Index) -> Placing:
-    """Put every file where it belongs. A group of which nothing is there is left out."""
+def place(tx: Transaction, index: Index, tiers: Collection[str]) -> Placing:
+    """Put every file where it belongs. A group of which nothing is there, and duplicates of no tier, are left out."""
     taken = bytearray(len(index))
     sequences = _sequences(tx, index, taken)
     clusters = _clusters(tx, index, taken, sequences)
@@ -50,9 +51,13 @@ def place(tx: Transaction, index: Index) -> Placing:
         clusters=clusters,
         unclustered=[at for at in everything if not taken[at] and not index.is_video(at)],
         videos=[at for at in everything if index.is_video(at)],
-        duplicates=sorted([index.first[content], *others] for content, others in index.others.items()),
+        duplicates=_copies(index) if "exact" in tiers else [],
         flagged=[at for at in everything if index.is_flagged(at)],
     )
+
+
+def _copies(index: Index) -> list[list[int]]:
+    return sorted([index.first[content], *others] for content, others in index.others.items())
 
 
 def _sequences(tx: Transaction, index: Index, taken: bytearray) -> list[PlacedSequence]:

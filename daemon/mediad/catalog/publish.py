@@ -102,6 +102,7 @@ class Publisher:
         """Bring all fragments up to date; the number of the last change that they show."""
         while True:
             with self._store.write() as tx:
+                fragments.outdate(tx)
                 seen, changed = fragments.refresh(tx, _BATCH)
                 record = tx.meta.get(RECORD)
                 if changed and record and record["fingerprint"]:
@@ -127,7 +128,7 @@ class Publisher:
             started = self._clock()
             with self._store.read() as tx:
                 index = read_index(tx, {bytes.fromhex(volume.id) for volume in volumes})
-                placing = place(tx, index)
+                placing = place(tx, index, facts.tiers)
                 metadata = metadata_of(volumes, facts, index, placing)
                 record["totals"] = {
                     "images": metadata.total_images,

@@ -50,7 +50,11 @@ def add_volume(config: Path, volume: VolumeSettings, *, locations: Locations | N
 
     with locked_for_edit(config):
         text = read_text(config) if config.exists() else STARTER
-        return _edit(config, text, change, locations)
+        listed = read_toml(text, config)[0].get("volumes")
+        try:
+            return _edit(config, text, change, locations)
+        except ConfigError as error:
+            raise _refused(error, volume, len(listed) if isinstance(listed, list) else 0) from None
 
 
 def remove_volume(config: Path, name_or_path: str, *, locations: Locations | None = None) -> VolumeSettings:
@@ -89,6 +93,19 @@ def _edit(
         raise ConfigError([_finding("cannot be edited by a command", "edit its volumes by hand").at(config)])
     replace_text(config, changed)
     return settings
+
+
+def _refused(error: ConfigError, volume: VolumeSettings, number: int) -> ConfigError:
+    """The error with what is wrong with the new volume by its path: the file holds no line of it."""
+    new = f"volumes.{number}."
+    return ConfigError(
+        [
+            Finding((), f"{volume.path} is not added: {problem.message}", problem.suggestion).at(None)
+            if problem.key.startswith(new)
+            else problem
+            for problem in error.problems
+        ]
+    )
 
 
 def _is_inline(text: str, positions: Positions) -> bool:

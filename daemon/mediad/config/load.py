@@ -36,9 +36,9 @@ def load(file: Path, *, locations: Locations | None = None, missing_ok: bool = F
 
 
 def read_text(file: Path) -> str:
-    """What `file` holds, line ends as they are. Raises ConfigError."""
+    """What `file` holds, line ends as they are, without the byte order mark of some editors. Raises ConfigError."""
     try:
-        return file.read_bytes().decode()
+        return file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError([Finding((), "there is no configuration file", _HOW_TO_START).at(file)]) from None
     except OSError as error:

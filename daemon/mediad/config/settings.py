@@ -13,16 +13,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-from .problems import did_you_mean
+from mediad.encoder_spec import parse
+
 from .values import SOCKET_PATH_LIMIT, AbsolutePath, Seconds
 
 Patterns = Annotated[tuple[str, ...], Field(strict=False)]  # not strict: TOML has lists, we keep tuples
 
-ENCODER_KINDS = ("auto", "descriptor", "open_clip", "timm")
 LEAST_TOKEN = 16
-_ENCODER_FORMS = (
-    'must be "auto", "descriptor", "open_clip:MODEL/PRETRAINED", "open_clip:CONFIG.json:CHECKPOINT" or "timm:MODEL"'
-)
 _HOW_TO_MAKE_ONE = 'make one with: python3 -c "import secrets; print(secrets.token_urlsafe())"'
 
 
@@ -253,12 +250,7 @@ class Settings(_Table):
     @field_validator("encoder")
     @classmethod
     def _known_encoder(cls, value: str) -> str:
-        kind, _, model = value.partition(":")
-        if kind not in ENCODER_KINDS:
-            meant = did_you_mean(kind, ENCODER_KINDS)
-            raise ValueError("; ".join(filter(None, (f"knows no encoder {kind!r}", meant or _ENCODER_FORMS))))
-        if bool(model.strip()) != (kind in ("open_clip", "timm")):
-            raise ValueError(_ENCODER_FORMS)
+        parse(value)
         return value
 
     @field_validator("volumes")

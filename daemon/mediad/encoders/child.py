@@ -17,7 +17,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from mediad.channel import Blob, Handler, Message, child_parser, serve
-from mediad.encoders.spec import EncoderSpec, parse
+from mediad.encoder_spec import EncoderSpec, parse
 from mediad.encoders.weights import require
 from mediad.model import EncoderInfo, InputSpec
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mediad.channel import Blob, Child, ChildError, Limits, Message
 from mediad.durable import replace_file
-from mediad.encoders.spec import parse
+from mediad.encoder_spec import parse
 from mediad.encoders.weights import require
 from mediad.model import EncoderInfo, InputSpec
 
@@ -45,13 +45,17 @@ class Encoder:
     Thread-safe; a text goes before the next batch of pictures. `spec` is a setting other than "auto" (see `resolve`).
     """
 
-    def __init__(self, spec: str, weights_dir: Path, state_dir: Path, nice: int = 10) -> None:
-        """Start nothing yet. ValueError and WeightsUnavailable as `resolve` raises them."""
+    def __init__(self, spec: str, weights_dir: Path, state_dir: Path, nice: int = 10, memory_bytes: int = 0) -> None:
+        """Start nothing yet. `memory_bytes` limits the process's address space (0: not at all).
+
+        Raises:
+            ValueError, WeightsUnavailable: as `resolve` raises them.
+        """
         self._spec = parse(spec)
         self._files = require(self._spec, weights_dir)
         self._cache = state_dir / "encoders.json"
         arguments = [f"--spec={self._spec}", f"--weights-dir={weights_dir}", f"--state-dir={state_dir}"]
-        self._child = Child("mediad.encoders.child", arguments, Limits(nice=nice))
+        self._child = Child("mediad.encoders.child", arguments, Limits(memory=memory_bytes, nice=nice))
         self._info: EncoderInfo | None = None
         self._batch = _FIRST_BATCH
         self._turn = threading.Condition()

@@ -13,8 +13,8 @@ import orjson
 import torch
 from numpy.typing import NDArray
 
+from mediad.encoder_spec import EncoderSpec
 from mediad.encoders import tower as towers
-from mediad.encoders.spec import EncoderSpec
 from mediad.encoders.tower import Format, Tower
 from mediad.model import InputSpec
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import orjson
 
+from mediad.encoder_spec import AUTO, EncoderSpec, parse
 from mediad.encoders.pull_process import Progress
-from mediad.encoders.spec import AUTO, EncoderSpec, parse
 from mediad.encoders.weights import WeightsUnavailable, checkpoint, directory, offline_advice
 
 _PRINT_EVERY = 0.25

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from mediad.encoder_spec import EncoderSpec
 from mediad.encoders.download import Remote
-from mediad.encoders.spec import EncoderSpec
 from mediad.encoders.weights import WeightsUnavailable
 
 _HUB = "https://huggingface.co"

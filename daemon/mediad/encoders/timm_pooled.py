@@ -8,7 +8,7 @@ import timm
 import torch
 from timm.data.config import resolve_data_config
 
-from mediad.encoders.spec import EncoderSpec
+from mediad.encoder_spec import EncoderSpec
 from mediad.encoders.tower import Format, Tower
 from mediad.model import InputSpec
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mediad.encoders.spec import AUTO, EncoderSpec, parse
+from mediad.encoder_spec import AUTO, EncoderSpec, parse
 
 _SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".npz")
 """Checkpoint files as open_clip and timm read them, in the order in which they are preferred."""

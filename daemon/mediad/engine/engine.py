@@ -18,7 +18,7 @@ from mediad.catalog.publish import Publisher
 from mediad.catalog.status import write_status
 from mediad.config.locations import Locations, ensure
 from mediad.config.problems import ConfigError
-from mediad.config.settings import Settings
+from mediad.config.settings import ScheduleSettings, Settings
 from mediad.config.watch import ConfigFile
 from mediad.engine import again, memory, options
 from mediad.engine.encoder_care import EncoderCare
@@ -45,6 +45,7 @@ from mediad.workers.groups import GroupWorker
 from mediad.workers.preview_care import PreviewCare
 from mediad.workers.publisher import PublishWorker
 from mediad.workers.sequences import SequenceKeeper
+from mediad.workers.stopwatch import Stopwatch
 from mediad.workers.volume import VolumeWorker
 
 log = structlog.get_logger()
@@ -52,6 +53,7 @@ log = structlog.get_logger()
 _TICK = 2.0
 _HOUR = 3600.0
 _INDEX_IDLE = 300.0
+_AT_START = ("limits", "previews", "catalog", "http")
 _MAPPED = 128_000_000
 _POLL = 0.02
 _HURRY = 0.1
@@ -77,12 +79,14 @@ class Engine(Library):
         self._told = 0  # the generation that was last announced
         self.config_problems: list[str] = []
         self._config = config
+        self._started_with = settings
         self._reloading = threading.Lock()
         self._stopping = threading.Event()
         self._stop_lock = threading.Lock()
         self._supervisor = Supervisor()
         self._timetable = Timetable()
         self.progress = Progress()
+        self._stopwatch = Stopwatch()
         self._worked = True
         self._build(settings)
 
@@ -105,6 +109,7 @@ class Engine(Library):
             work_added=self._work_added,
             changed=self._changed,
             held=self._room.held,
+            stopwatch=self._stopwatch,
         )
         self._publisher = PublishWorker(
             Publisher(store, locations.catalog, changes_max_bytes=settings.catalog.changes_max_mb * 1_000_000),
@@ -117,12 +122,17 @@ class Engine(Library):
         previews = settings.previews
         self._sequence_decoder = options.make_decoder(settings)
         self._clusters = ClusterKeeper(
-            store, options.cluster_settings(settings), by_name=settings.clustering.by_name, nice=limits.nice
+            store,
+            options.cluster_settings(settings),
+            self._stopwatch,
+            by_name=settings.clustering.by_name,
+            nice=limits.nice,
         )
         sequences = SequenceKeeper(
             store,
             self._previews,
             self._sequence_decoder,
+            self._stopwatch,
             gif_size=previews.gif_size,
             gif_frames=previews.gif_frames if previews.gif else 0,
         )
@@ -131,7 +141,7 @@ class Engine(Library):
             store,
             sequences,
             self._clusters,
-            settings,
+            settings.schedule,
             serving=lambda: self._spaces.serving,
             ingest_busy=self._ingesting,
             changed=self._publisher.changed,
@@ -177,14 +187,17 @@ class Engine(Library):
         every = self._timetable.every
         every(_TICK, self._tick)
         every(_HOUR, self._hourly)
-        every(self.settings.schedule.encoder_retry, self._encoder.retry)
-        every(self.settings.schedule.recluster_interval, self._groups.recluster_if_changed)
+        self._schedule(self.settings.schedule)
         self._timetable.start()
         self._timetable.soon(self._follow_clock)
         if self._config is not None:
             self._config.load()
             self._config.start(self._config_changed)
         log.info("mediad is running", state=str(self.locations.state), catalog=str(self.locations.catalog))
+
+    def _schedule(self, schedule: ScheduleSettings) -> None:
+        self._timetable.every(schedule.encoder_retry, self._encoder.retry)
+        self._timetable.every(schedule.recluster_interval, self._groups.recluster_if_changed)
 
     def stop(self) -> None:
         """Stop in reverse; everything acknowledged is durable, everything under way is done again next time."""
@@ -243,6 +256,7 @@ class Engine(Library):
         embedded = [job for job in jobs if job.vectors is not None and job.encoder is not None]
         self._index(self._spaces.serving, embedded)
         self.progress.add(sum(job.item is not None for job in jobs))
+        self._stopwatch.add("gif_creation", sum(job.gif_seconds for job in jobs))
         self._groups.wake()
         self._publisher.changed()
 
@@ -290,6 +304,8 @@ class Engine(Library):
         self._search.give_back(_INDEX_IDLE, self._publisher.generation)
         if self._encoder.tick(idle=idle):
             self._groups.recluster()
+        if self._at_rest():
+            self._stopwatch.rest()
         memory.let_go_of(self.store.file, _MAPPED)
         if self.progress.moved():
             self.events.publish(Event("progress", self.status()))
@@ -312,6 +328,7 @@ class Engine(Library):
         files, _ = upkeep.expire(self.store, self.settings.schedule.retention, self._search.remove)
         if files:
             upkeep.forget_directories(self.store)
+        self._spaces.forget_left(self.settings.schedule.retention)
         upkeep.collect_previews(self.store, self._previews)
         self._search.save(self._publisher.generation)
 
@@ -332,7 +349,6 @@ class Engine(Library):
                 return
             if isinstance(result, ConfigError):
                 self.config_problems = [str(problem) for problem in result.problems]
-                log.error("the configuration is invalid; the old one stays in force", problems=self.config_problems)
             else:
                 self.config_problems = []
                 self._apply(result)
@@ -346,14 +362,16 @@ class Engine(Library):
             self._encoder.change(settings.encoder)
         if self._clusters.configure(options.cluster_settings(settings), by_name=settings.clustering.by_name):
             self._groups.recluster()
-        restart = [
-            name
-            for name in ("limits", "previews", "catalog", "http")
-            if getattr(settings, name) != getattr(before, name)
-        ]
-        if restart:
-            log.warning("these settings take effect at the next start", tables=restart)
+        if settings.schedule != before.schedule:
+            self._groups.follow(settings.schedule)
+            self._schedule(settings.schedule)
+        if self.next_start():
+            log.warning("these settings take effect at the next start", tables=self.next_start())
         log.info("configuration taken over", volumes=[volume.name for volume in settings.volumes])
+
+    def next_start(self) -> list[str]:
+        """Tables of the configuration whose settings are not those that we were started with, and so not in force."""
+        return [name for name in _AT_START if getattr(self.settings, name) != getattr(self._started_with, name)]
 
     # -- asked from outside
 
@@ -382,6 +400,9 @@ class Engine(Library):
         rounds = [worker.rounds for worker in workers]
         idle = not any(worker.busy() for worker in workers) and not self._ingesting()
         return idle and not any(worker.busy() for worker in workers) and rounds == [worker.rounds for worker in workers]
+
+    def _at_rest(self) -> bool:
+        return self._in_step(self._volumes.workers()) and not self._groups.busy(clusters=True)
 
     def _ingesting(self) -> bool:
         return not self._encoder.ready.is_set() or self._pipeline.busy()
@@ -476,4 +497,6 @@ class Engine(Library):
         return self._supervisor.failures
 
     def _facts(self) -> tuple[list[Volume], Facts]:
-        return self._volumes.volumes(), facts_of(self.status(), self._spaces.serving, self._clusters.timing())
+        tiers = self.settings.duplicates.tiers
+        facts = facts_of(self.status(), self._spaces.serving, self._clusters.timing(), tiers)
+        return self._volumes.volumes(), facts

@@ -18,8 +18,8 @@ from mediad.catalog.placing import place
 from mediad.catalog.text import path_text
 from mediad.config.locations import Locations
 from mediad.config.settings import Settings
-from mediad.encoders.client import Encoder
 from mediad.engine import options
+from mediad.engine.paths import places
 from mediad.engine.search import Search
 from mediad.engine.status import Failing, stored_status
 from mediad.ingest.spaces import Spaces
@@ -42,7 +42,7 @@ class Library:
         self.store = store or Store(options.store_directory(locations.state), readonly=True)
         self._spaces = Spaces(
             self.store,
-            lambda spec: Encoder(spec, locations.weights, locations.state, nice=settings.limits.nice),
+            options.make_encoder(locations, settings),
             locations.weights,
         )
         self._search = Search(self.store, locations.state / "index", persist=not self.store.readonly)
@@ -82,7 +82,7 @@ class Library:
         with self.store.read() as tx:
             volumes = list(tx.volumes)
             index = read_index(tx, {bytes.fromhex(volume.id) for volume in volumes})
-            yield from Writer(tx, index, volumes).section(name, place(tx, index))
+            yield from Writer(tx, index, volumes).section(name, place(tx, index, self.settings.duplicates.tiers))
 
     def entries(self, name: str) -> Found:
         """The same as Python objects."""
@@ -130,7 +130,8 @@ class Library:
             TextUnsupported: the encoder in use knows no text.
             EncoderError: no encoder is ready.
         """
-        return self._nearest(self._spaces.encode_text(text), count)
+        serving = self._serving()
+        return self._nearest(serving, self._spaces.encode_text(serving, text), count)
 
     def search_image(self, path: Path, count: int) -> Found:
         """Files that look like the picture at `path`, which may be anywhere.
@@ -138,8 +139,9 @@ class Library:
         Raises:
             OSError, Undecodable: it cannot be read.
         """
-        inputs = self._query_decoder.decode_query(os.fsencode(path), self._serving().input)
-        return self._nearest(self._spaces.encode_query_images(inputs)[0], count)
+        serving = self._serving()
+        inputs = self._query_decoder.decode_query(os.fsencode(path), serving.input)
+        return self._nearest(serving, self._spaces.encode_query_images(serving, inputs)[0], count)
 
     def similar(self, what: str, count: int) -> Found:
         """Files like a known one (a file id, or the path of a file on a volume), without itself.
@@ -147,22 +149,28 @@ class Library:
         Raises:
             KeyError: it is not known, or has no embedding yet.
         """
+        serving = self._serving()
         with self.store.read() as tx:
             file = _by_id(tx, what) or _by_path(tx, what)
             content_id = file.content_id if file is not None else None
-            vector = tx.vectors.get(self._serving().id, content_id) if content_id is not None else None
+            vector = tx.vectors.get(serving.id, content_id) if content_id is not None else None
         if vector is None or content_id is None:
             raise KeyError(f"{what} is not known, or not embedded yet; `mediad sync` waits until it is")
-        return self._nearest(vector, count, without=content_id)
+        return self._nearest(serving, vector, count, without=content_id)
 
     def _serving(self) -> EncoderInfo:
         return self._spaces.serving_or_raise()
 
-    def _nearest(self, vector: npt.NDArray[np.float32], count: int, without: ContentId | None = None) -> Found:
-        """The `count` best that are shown: what is missing keeps its vector for a while, so more are looked at."""
+    def _nearest(
+        self, space: EncoderInfo, vector: npt.NDArray[np.float32], count: int, without: ContentId | None = None
+    ) -> Found:
+        """The `count` best that are shown: what is missing keeps its vector for a while, so more are looked at.
+
+        `space` is that of the vector: another may serve by now.
+        """
         looked_at = count + (without is not None)
         while True:
-            found = self._search.nearest(self._serving(), vector, looked_at)
+            found = self._search.nearest(space, vector, looked_at)
             results: Found = []
             with self.store.read() as tx:
                 for content_id, score in found:
@@ -182,12 +190,14 @@ def _by_id(tx: Transaction, file_id: str) -> File | None:
 
 
 def _by_path(tx: Transaction, path: str) -> File | None:
-    raw = os.fsencode(os.path.abspath(path))
-    for volume in tx.volumes:
-        root = os.fsencode(volume.path).rstrip(b"/") + b"/"
-        if raw.startswith(root):
-            return tx.files.get(volume.id, raw[len(root) :])
-    return None
+    volumes = list(tx.volumes)
+    found = (
+        tx.files.get(volume.id, os.fsencode(below))
+        for root, below in places(path, (volume.path for volume in volumes))
+        for volume in volumes
+        if volume.path == root
+    )
+    return next((file for file in found if file is not None), None)
 
 
 def _shown(tx: Transaction, content_id: ContentId) -> File | None:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mediad.analysis.settings import ClusterSettings
+from mediad.config.locations import Locations
 from mediad.config.settings import Settings
+from mediad.encoders.client import Encoder
 from mediad.media.decoder import Decoder, DecodeSpec
 from mediad.model import InputSpec
 
@@ -40,6 +42,13 @@ def make_decoder(settings: Settings) -> Decoder:
         video_deadline=limits.video_deadline,
         nice=limits.nice,
     )
+
+
+def make_encoder(locations: Locations, settings: Settings) -> Callable[[str], Encoder]:
+    """How to make the encoder of a spec."""
+    limits = settings.limits
+    memory = limits.encoder_memory_mb * 1_000_000
+    return lambda spec: Encoder(spec, locations.weights, locations.state, nice=limits.nice, memory_bytes=memory)
 
 
 def readers(settings: Settings) -> int:

@@ -99,7 +99,7 @@ def _stored(tx: Transaction, library: Library) -> dict[str, Any]:
         "catalog": str(library.locations.catalog / "catalog.json"),
         "state_dir": str(library.locations.state),
         "page": None,
-        "config": {"file": str(library.locations.config), "problems": []},
+        "config": {"file": str(library.locations.config), "problems": [], "next_start": []},
         "recovered": _recovered(tx),
     }
 
@@ -194,6 +194,7 @@ def live_status(engine: Engine) -> dict[str, Any]:
         stored["errors"][name] = stored["errors"].get(name, 0) + 1
     stored["encoder"] |= {"problem": engine.encoder_problem(), "filling": engine.filling()}
     stored["config"]["problems"] = list(engine.config_problems)
+    stored["config"]["next_start"] = engine.next_start()
     return (
         {
             "state": engine.activity(),
@@ -215,7 +216,7 @@ def live_status(engine: Engine) -> dict[str, Any]:
     )
 
 
-def facts_of(status: dict[str, Any], info: EncoderInfo | None, timing: Timing) -> Facts:
+def facts_of(status: dict[str, Any], info: EncoderInfo | None, timing: Timing, tiers: tuple[str, ...]) -> Facts:
     """What the catalog's metadata says of a status."""
     problems = status["config"]["problems"]
     note = status["encoder"]["problem"]
@@ -228,4 +229,5 @@ def facts_of(status: dict[str, Any], info: EncoderInfo | None, timing: Timing) -
         config_problem="\n".join(problems) or None,
         degraded=status["degraded"],
         timing=timing,
+        tiers=tiers,
     )

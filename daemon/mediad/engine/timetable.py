@@ -30,8 +30,11 @@ class Timetable:
         self._stopped = threading.Event()
 
     def every(self, seconds: float, chore: Callable[[], None]) -> None:
-        """Run `chore` at this interval, first after it has passed once; a run that is late is made up for, once."""
-        self._scheduler.add_job(chore, "interval", seconds=seconds)
+        """Run `chore` at this interval, first after it has passed once; a run that is late is made up for, once.
+
+        A chore that runs already has this interval from now on.
+        """
+        self._scheduler.add_job(chore, "interval", seconds=seconds, id=chore.__qualname__, replace_existing=True)
 
     def soon(self, chore: Callable[[], object]) -> None:
         """Run `chore` once, now."""

@@ -12,12 +12,14 @@ import structlog
 from mediad.catalog.text import path_text
 from mediad.config.settings import Settings
 from mediad.engine.errors import EngineError
+from mediad.engine.paths import places
 from mediad.engine.volumes import match_volumes
 from mediad.model import Volume, VolumeId
 from mediad.store import Store
 from mediad.supervisor import Supervisor
 from mediad.volume.mounts import is_remote, mount_of
 from mediad.watcher import Watcher
+from mediad.workers.stopwatch import Stopwatch
 from mediad.workers.volume import Surroundings, VolumeWorker
 
 log = structlog.get_logger()
@@ -35,12 +37,14 @@ class VolumeSet:
         work_added: Callable[[], None],
         changed: Callable[[], None],
         held: Callable[[], bool],
+        stopwatch: Stopwatch,
     ) -> None:
         self._store = store
         self._supervisor = supervisor
         self._work_added = work_added
         self._changed = changed
         self._held = held
+        self._stopwatch = stopwatch
         self._workers: dict[VolumeId, VolumeWorker] = {}
         schedule = settings.schedule
         self._watcher = Watcher(
@@ -57,15 +61,19 @@ class VolumeSet:
         for worker in self.workers():
             if wanted.get(worker.volume.path) != worker.settings:
                 self._drop(worker)
+            else:
+                worker.follow(settings.schedule)
+        self._watcher.pace(settings.schedule.poll_min, settings.schedule.poll_max)
         around = Surroundings(
             store=self._store,
-            settings=settings,
+            schedule=settings.schedule,
             work_added=self._work_added,
             changed=self._changed,
             unsettled=lambda: set().union(*(worker.unsettled() for worker in self.workers())),
             expecting=lambda: self._watcher.expecting or any(worker.expecting for worker in self.workers()),
             scanned=self._watcher.report_cost,
             held=self._held,
+            stopwatch=self._stopwatch,
         )
         for volume, chosen in match_volumes(self._store, settings):
             if volume.id not in self._workers:
@@ -150,13 +158,10 @@ class VolumeSet:
         """
         if path is None:
             return self.workers(), b""
-        real = os.path.abspath(path)
-        for worker in self.workers():
-            root = worker.volume.path
-            if real == root or real.startswith(root.rstrip("/") + "/"):
-                below = os.path.relpath(real, root)
-                directory = below if os.path.isdir(real) else os.path.dirname(below)
-                return [worker], b"" if directory in ("", ".") else os.fsencode(directory)
+        workers = {worker.volume.path: worker for worker in self.workers()}
+        for root, below in places(path, workers):
+            directory = below if os.path.isdir(os.path.join(root, below)) else os.path.dirname(below)
+            return [workers[root]], b"" if directory in ("", ".") else os.fsencode(directory)
         raise EngineError(f"{path} is on no volume of mediad: `mediad volumes list` names them")
 
     # -- told by the watcher

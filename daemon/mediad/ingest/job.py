@@ -44,6 +44,7 @@ class Job:
     asset: Asset | None = None
     claimed: bool = False
     decoded_now: bool = False
+    gif_seconds: float = 0.0
     inputs: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0, 3), np.uint8))
     encoder: EncoderInfo | None = None
     vectors: npt.NDArray[np.float32] | None = None

@@ -12,11 +12,14 @@ import stat
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from mediad.model import ChangeType, File, Stat, VolumeId
 from mediad.store import Transaction
 from mediad.store.work import WorkItem
+
+_MOVE_TAKES = 86400.0  # seconds that a copy may stand beside its original and still be a move of it: drives are slow
 
 
 @dataclass(slots=True)
@@ -168,11 +171,47 @@ def _mark_missing(tx: Transaction, file: File, now: float) -> bool:
     if file.content_id is None:
         tx.files.delete(file, now)
         return False
+    copy = _fresh_copy(tx, file, now)
+    if copy is not None:
+        _continue_at(tx, file, copy, now)
+        return True
     file.missing_since = now
     tx.files.put(file)
     if shown(tx, file):
         tx.journal.append(ChangeType.MISSING, file.id, **place(file))
     return True
+
+
+def _fresh_copy(tx: Transaction, file: File, now: float) -> File | None:
+    """The copy that a move to another file system made: of the same name, and not known for long."""
+    name = os.path.basename(file.relpath)
+    copies = [
+        copy
+        for copy in (tx.files.of(file.content_id) if file.content_id is not None else ())
+        if not copy.missing and os.path.basename(copy.relpath) == name
+        if copy.first_seen > file.first_seen and now - copy.first_seen < _MOVE_TAKES
+    ]
+    return max(copies, key=lambda copy: (_same_end(copy.relpath, file.relpath), copy.relpath), default=None)
+
+
+def _same_end(one: bytes, other: bytes) -> int:
+    """How many names at the end of two paths are the same."""
+    pairs = zip(reversed(one.split(b"/")), reversed(other.split(b"/")), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _continue_at(tx: Transaction, file: File, copy: File, now: float) -> None:
+    """Whoever knows the file by its id finds it at the copy's place; the id of the copy, hardly known yet, goes."""
+    queued = tx.work.get(_key(tx, copy))
+    tx.files.delete(copy, now)
+    tx.files.delete(file, now)
+    moved = replace(copy, id=file.id, first_seen=file.first_seen)
+    tx.files.put(moved)
+    if queued is not None:
+        tx.work.put(queued)
+    if shown(tx, moved):
+        tx.journal.append(ChangeType.REMOVED, copy.id, **place(copy))
+        tx.journal.append(ChangeType.MOVED, file.id, **place(moved) | place(file, "from_"))
 
 
 def files_below(tx: Transaction, volume: VolumeId, directory: bytes) -> list[File]:

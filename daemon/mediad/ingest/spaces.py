@@ -8,6 +8,7 @@ beside the old one, from previews, and serves once it is complete.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from mediad.store import Store
 log = structlog.get_logger()
 
 _SERVING = "serving_encoder"
+_LEFT = "left_spaces"  # in meta: encoder id -> wall time since which it does not serve
 
 
 class Spaces:
@@ -93,17 +95,16 @@ class Spaces:
             raise EncoderError(f"the weights of {info.spec} were exchanged while it worked")
         return encoder.encode_images(inputs)
 
-    def encode_query_images(self, inputs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """The same, of the serving encoder."""
-        return self._encoder(self.serving_or_raise().spec).encode_images(inputs)
+    def encode_query_images(self, serving: EncoderInfo, inputs: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """The same, in the space that served when the query came."""
+        return self._encoder(serving.spec).encode_images(inputs)
 
-    def encode_text(self, text: str) -> npt.NDArray[np.float32]:
-        """One unit vector of shape (d,) in the serving space.
+    def encode_text(self, serving: EncoderInfo, text: str) -> npt.NDArray[np.float32]:
+        """One unit vector of shape (d,) in the space that served when the query came.
 
         Raises:
-            TextUnsupported: the serving encoder knows no text.
+            TextUnsupported: its encoder knows no text.
         """
-        serving = self.serving_or_raise()
         if not serving.text:
             raise TextUnsupported(
                 f"the encoder in use ({serving.spec}) cannot search by text: "
@@ -136,24 +137,38 @@ class Spaces:
     def complete(self) -> bool:
         """Let the filled space serve, if it does not yet; call when nothing can be added to it. Whether it changed.
 
-        The space before is dropped, but not while the encoder in use only stands in for the wanted one: when the
-        weights of that are back, its vectors need not be made again.
+        The space before is kept for a while (`forget_left`): whoever goes back to it, or finds the weights again for
+        which this one stands in, need not pay for its vectors twice.
         """
         old, new = self.serving, self.filling
         if old is None or new is None or old.id == new.id:
             return False
         self._serve(new)
-        dropped = 0
-        if self.problem is None:
-            with self._store.write() as tx:
-                dropped = tx.vectors.drop_space(old.id)
-        log.info("encoder changed over", now=new.id, before=old.id, dropped=dropped)
+        log.info("encoder changed over", now=new.id, before=old.id)
         return True
 
     def _serve(self, info: EncoderInfo) -> None:
         with self._store.write() as tx:
             tx.meta.put(_SERVING, info.id)
+            left = {space.id: time.time() for space in tx.vectors.spaces()} | (tx.meta.get(_LEFT) or {})
+            left.pop(info.id, None)
+            tx.meta.put(_LEFT, left)
         self.serving = info
+
+    def forget_left(self, retention: float) -> int:
+        """Drop spaces that have not served for so many seconds; how many vectors went."""
+        used = {info.id for info in (self.serving, self.filling) if info is not None}
+        with self._store.read() as tx:
+            left: dict[str, float] = tx.meta.get(_LEFT) or {}
+        old = [space for space, since in left.items() if space not in used and time.time() - since > retention]
+        dropped = 0
+        for space in old:
+            with self._store.write() as tx:
+                dropped += tx.vectors.drop_space(space)
+                tx.meta.put(_LEFT, {name: since for name, since in (tx.meta.get(_LEFT) or {}).items() if name != space})
+        if old:
+            log.info("vectors of former encoders forgotten", spaces=old, vectors=dropped)
+        return dropped
 
     def stop_idle(self, seconds: float) -> None:
         with self._lock:

@@ -98,6 +98,7 @@ def preview(context: Context, job: Job, decoder: Decoder) -> None:
         text = f"its previews cannot be written: {error.strerror}"
         raise Ended(text, retry_after=_FIRST_RETRY, uncounted=attempt) from error
     job.inputs = decoded.inputs[:0] if embedded else decoded.inputs
+    job.gif_seconds = decoded.gif_seconds
     job.decoded_now = True
 
 

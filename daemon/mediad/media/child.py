@@ -68,8 +68,8 @@ class Requests:
             if source.error is not None:
                 return _os_error(source.error), ()
             raise Undecodable(f"cannot be decoded: {_in_words(error)}") from error
-        header = {"asset": made.facts, "seconds": made.seconds, "shape": made.inputs.shape, "gif": bool(made.gif)}
-        return header, [made.inputs.tobytes(), made.gif, *made.stills]
+        header = {"asset": made.facts, "seconds": made.seconds, "shape": made.inputs.shape}
+        return header | {"gif_seconds": made.gif_seconds}, [made.inputs.tobytes(), made.gif, *made.stills]
 
     def _inputs(self, message: Message, blobs: list[bytearray]) -> Answer:
         inputs = self._work.inputs_from_preview(blobs[0], InputSpec(**message["input"]))

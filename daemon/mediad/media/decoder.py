@@ -167,6 +167,7 @@ class Decoder:
             inputs=_inputs(answer["shape"], inputs, spec.input),
             frames=frames,
             gif=bytes(gif) or None,
+            gif_seconds=float(answer["gif_seconds"]),
         )
 
 

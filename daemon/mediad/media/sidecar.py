@@ -1,4 +1,4 @@
-"""XMP: packets inside media, and `.xmp` files beside them. What cameras and photo tools say of a picture."""
+"""XMP packets inside media: what cameras and photo tools say of a picture."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Metadata:
 
 
 def parse_xmp(packet: bytes) -> Metadata:
-    """What an XMP packet or sidecar file says.
+    """What an XMP packet says.
 
     Raises:
         ValueError: it is no well-formed XML, is larger than 16 MiB, or uses entities (which no XMP needs).

@@ -86,7 +86,7 @@ class Decoded:
 
     `preview` is the encoded still (a video's: its first keyframe) and `preview_suffix` goes with it and with the
     frames; `inputs` are the encoder's, uint8 of shape (k, size, size, 3): k is 1 for an image, the number of keyframes
-    for a video, 0 when none were asked for.
+    for a video, 0 when none were asked for. `gif_seconds` is how long making the `gif` took.
     """
 
     asset: Asset
@@ -95,3 +95,4 @@ class Decoded:
     inputs: Pixels
     frames: list[FrameData] = field(default_factory=list)
     gif: bytes | None = None
+    gif_seconds: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
@@ -29,6 +30,7 @@ class Made:
         self.facts, self.stills, self.inputs = facts, stills, inputs
         self.seconds: list[float] = []
         self.gif = b""
+        self.gif_seconds = 0.0
 
 
 def make(file: BinaryIO, path: bytes, spec: DecodeSpec) -> Made:
@@ -56,7 +58,9 @@ def _of_video(clip: video.Clip, spec: DecodeSpec) -> Made:
     )
     made.seconds = [clip.shots[index][0] for index in chosen]
     if spec.gif and len(pictures) > 1:
+        started = time.monotonic()
         made.gif = previews.animated(_at_most(pictures, spec.gif_frames), spec.gif_size, _FRAME_MS)
+        made.gif_seconds = time.monotonic() - started
     return made
 
 

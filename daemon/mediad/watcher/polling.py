@@ -23,6 +23,12 @@ class Poll:
     def __post_init__(self) -> None:
         self.interval = self.minimum
 
+    def pace(self, minimum: float, maximum: float, now: float) -> None:
+        """Other limits from now on."""
+        self.minimum, self.maximum = minimum, maximum
+        self.interval = min(max(self.interval, minimum), maximum)
+        self.due = min(self.due, now + self.interval)
+
     def take(self, now: float) -> bool:
         """Whether a poll is due; if so the next waits for `report`, or for the longest interval if none comes."""
         if now < self.due:

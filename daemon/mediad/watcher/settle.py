@@ -30,12 +30,16 @@ class Settle:
 
     def __init__(self, seconds: float, *, closed_seconds: float = 0.3, capacity: int = 100_000) -> None:
         self._seconds = seconds
-        self._closed_seconds = min(closed_seconds, seconds)
+        self._closed_seconds = closed_seconds
         self._capacity = capacity
         self._files: OrderedDict[Hashable, _Seen] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def wait(self, seconds: float) -> None:
+        """Let files rest so long from now on."""
+        self._seconds = seconds
 
     def observe(self, path: Hashable, stat: Stat, now: float, wall: float) -> float | None:
         """None if the file is ready (and then forgotten); else the time, on the monotonic clock, to look again.
@@ -44,7 +48,7 @@ class Settle:
         `time.time()`.
         """
         seen = self._seen(path, stat, now)
-        needed = self._closed_seconds if seen.closed and stat.size > 0 else self._seconds
+        needed = min(self._closed_seconds, self._seconds) if seen.closed and stat.size > 0 else self._seconds
         age = wall - max(stat.mtime_ns, stat.ctime_ns) / 1e9  # ctime too: tools restore mtime
         left = seen.since + needed - now
         if age >= 0:

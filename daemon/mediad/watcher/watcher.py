@@ -106,6 +106,14 @@ class Watcher:
         if volume.source is not None:
             volume.source.start()
 
+    def pace(self, poll_min: float, poll_max: float) -> None:
+        """Poll at other intervals from now on (seconds)."""
+        with self._wake:
+            self._poll_min, self._poll_max = poll_min, max(poll_min, poll_max)
+            for volume in self._volumes.values():
+                volume.poll.pace(self._poll_min, self._poll_max, time.monotonic())
+            self._wake.notify()
+
     def _make_source(self, root: bytes, rules: Rules, sink: _VolumeSink) -> Source:
         if sys.platform == "linux":
             from mediad.watcher.inotify import InotifySource as Native  # imports only where there is inotify

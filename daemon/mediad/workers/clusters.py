@@ -21,6 +21,7 @@ from mediad.channel import ChildError, Limits
 from mediad.media.formats import kind_of
 from mediad.model import Cluster, ContentId, EncoderInfo, File, Kind
 from mediad.store import Store, Transaction
+from mediad.workers.stopwatch import Stopwatch
 
 log = structlog.get_logger()
 
@@ -47,8 +48,11 @@ class Material:
 class ClusterKeeper:
     """Clusters the store's assets. `recluster` takes long and may run beside `join_fresh`; both are safe together."""
 
-    def __init__(self, store: Store, settings: ClusterSettings, *, by_name: bool, nice: int) -> None:
+    def __init__(
+        self, store: Store, settings: ClusterSettings, stopwatch: Stopwatch, *, by_name: bool, nice: int
+    ) -> None:
         self._store = store
+        self._stopwatch = stopwatch
         self._settings = settings
         self._by_name = by_name
         self._clusterer = Clusterer(limits=Limits(nice=nice))
@@ -78,10 +82,10 @@ class ClusterKeeper:
             return bool(tx.meta.get(_CHANGED))
 
     def timing(self) -> Timing:
-        """How long the last clustering took."""
+        """How long the work of the last passes took; the last clustering may have been before the start."""
         with self._store.read() as tx:
             state = tx.meta.get(_STATE) or {}
-        return Timing(clustering_seconds=state.get("seconds", 0.0))
+        return self._stopwatch.timing().model_copy(update={"clustering_seconds": state.get("seconds", 0.0)})
 
     # -- one by one
 
@@ -135,6 +139,7 @@ class ClusterKeeper:
             tx.meta.put(_STATE, state)
             tx.meta.put(_CHANGED, max(0, (tx.meta.get(_CHANGED) or 0) - counted))
             tx.meta.count("reclusters")
+        self._stopwatch.add("clustering", seconds)
         log.info("clustered", assets=len(material.ids), clusters=len(found), seconds=seconds)
         return True
 

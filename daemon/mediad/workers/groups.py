@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from mediad.config.settings import Settings
+from mediad.config.settings import ScheduleSettings
 from mediad.model import ChangeType, EncoderInfo
 from mediad.store import Store
 from mediad.workers.clusters import ClusterKeeper
@@ -35,7 +35,7 @@ class GroupWorker:
         store: Store,
         sequences: SequenceKeeper,
         clusters: ClusterKeeper,
-        settings: Settings,
+        schedule: ScheduleSettings,
         *,
         serving: Callable[[], EncoderInfo | None],
         ingest_busy: Callable[[], bool],
@@ -45,7 +45,7 @@ class GroupWorker:
         self._store = store
         self._sequences = sequences
         self._clusters = clusters
-        self._schedule = settings.schedule
+        self._schedule = schedule
         self._serving = serving
         self._ingest_busy = ingest_busy
         self._changed = changed
@@ -59,6 +59,10 @@ class GroupWorker:
         self._failures = 0
         self._clusters_rest = 0.0
         self._stopping = False
+
+    def follow(self, schedule: ScheduleSettings) -> None:
+        """Go by other thresholds from now on."""
+        self._schedule = schedule
 
     def wake(self) -> None:
         with self._condition:

@@ -14,6 +14,7 @@ from mediad.ingest.scan import place_of
 from mediad.media.decoder import Decoder, Undecodable
 from mediad.model import Asset, ChangeType, File, Kind, Sequence, VolumeId, short_id
 from mediad.store import Store, Transaction
+from mediad.workers.stopwatch import Stopwatch
 
 log = structlog.get_logger()
 
@@ -33,10 +34,20 @@ _FILES = {
 class SequenceKeeper:
     """Finds sequences again where something changed. For one thread."""
 
-    def __init__(self, store: Store, previews: Previews, decoder: Decoder, *, gif_size: int, gif_frames: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        previews: Previews,
+        decoder: Decoder,
+        stopwatch: Stopwatch,
+        *,
+        gif_size: int,
+        gif_frames: int,
+    ) -> None:
         self._store = store
         self._previews = previews
         self._decoder = decoder
+        self._stopwatch = stopwatch
         self._gif_size = gif_size
         self._gif_frames = gif_frames
         self._lost: set[tuple[VolumeId, bytes]] = set()
@@ -71,10 +82,11 @@ class SequenceKeeper:
             key = tx.files.directory_key(volume, directory)
             if key is None:
                 return False
-            shots = _shots(tx, volume, directory)
+            with self._stopwatch.measure("directory_grouping"):
+                shots = _shots(tx, volume, directory)
+                runs = _runs(shots)
             before = {sequence.pattern: sequence for sequence in tx.sequences.in_directory(key)}
-        looks = {name: Look(asset.width, asset.height, asset.phash) for name, (_, asset) in shots.items()}
-        found = [self._sequence(run, shots, before, volume, directory) for run in find_sequences(shots, looks)]
+        found = [self._sequence(run, shots, before, volume, directory) for run in runs]
         self._previews.settle()
         with self._store.write() as tx:
             return tx.sequences.replace(key, found)
@@ -89,10 +101,12 @@ class SequenceKeeper:
     ) -> Sequence:
         members = [shots[name] for name in run.names]
         old = before.get(run.pattern)
+        with self._stopwatch.measure("sequence_naming"):
+            name = _name(run, directory)
         sequence = Sequence(
             id=old.id if old else short_id("sequence", members[0][0].id, run.pattern),
             kind="numbered",
-            name=_name(run, directory),
+            name=name,
             volume=volume,
             directory=directory,
             files=tuple(file.id for file, _ in members),
@@ -119,7 +133,8 @@ class SequenceKeeper:
         if len(frames) < 2:
             return None
         try:
-            return self._previews.put(name, self._decoder.animate(frames, self._gif_size, _FRAME_MS))
+            with self._stopwatch.measure("gif_creation"):
+                return self._previews.put(name, self._decoder.animate(frames, self._gif_size, _FRAME_MS))
         except (ChildError, Undecodable) as error:
             log.warning("no animation of a sequence", first=assets[0].content_id.hex(), reason=str(error))
             return None
@@ -139,6 +154,11 @@ def _shots(tx: Transaction, volume: VolumeId, directory: bytes) -> dict[bytes, t
         if asset is not None and asset.kind is Kind.IMAGE:
             found[os.path.basename(file.relpath)] = (file, asset)
     return found
+
+
+def _runs(shots: dict[bytes, tuple[File, Asset]]) -> list[NumberedRun]:
+    looks = {name: Look(asset.width, asset.height, asset.phash) for name, (_, asset) in shots.items()}
+    return find_sequences(shots, looks)
 
 
 def _touched(tx: Transaction, since: int) -> set[tuple[VolumeId, bytes]]:

@@ -38,6 +38,10 @@ class Unsettled:
         self._settle = Settle(settle_seconds)
         self._awaited: dict[bytes, dict[bytes, _Awaited]] = {}
 
+    def wait(self, settle_seconds: float) -> None:
+        """Let files rest so long from now on."""
+        self._settle.wait(settle_seconds)
+
     def settled(self, directory: bytes, relpath: bytes, stat: Stat, now: float, wall: float) -> bool:
         """Whether a file of a listing may be read; else it is awaited."""
         due = self._settle.observe(relpath, stat, now, wall)

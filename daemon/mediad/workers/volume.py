@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from mediad.config.settings import Settings, VolumeSettings
+from mediad.config.settings import ScheduleSettings, VolumeSettings
 from mediad.ingest.scan import Difference, compare, enlist, files_below
 from mediad.media.formats import kind_of
 from mediad.model import ChangeType, File, Stat, Volume, VolumeState
@@ -27,6 +27,7 @@ from mediad.volume.identity import Sample, sample_of
 from mediad.volume.rules import Rules
 from mediad.volume.walk import Listing, list_directory
 from mediad.workers.problems import Problems, with_reason
+from mediad.workers.stopwatch import Stopwatch
 from mediad.workers.unsettled import Lasting, Unsettled
 from mediad.workers.vanished import Vanished
 
@@ -56,13 +57,14 @@ class Surroundings:
     """What a volume's loop needs of the rest of the daemon."""
 
     store: Store
-    settings: Settings
+    schedule: ScheduleSettings
     work_added: Callable[[], None]
     changed: Callable[[], None]
     unsettled: Callable[[], set[tuple[int, int]]]
     expecting: Callable[[], bool]  # whether any volume has yet to look where something happened
     scanned: Callable[[str, float, bool], None]
     held: Callable[[], bool]  # whether nothing may be taken in now: hints are kept until then
+    stopwatch: Stopwatch
 
 
 class VolumeWorker:
@@ -85,7 +87,7 @@ class VolumeWorker:
         self._condition = threading.Condition()
         self._asked: dict[bytes, bool] = {b"": True}
         self._tickets: list[Ticket] = []
-        self._unsettled = Unsettled(around.settings.schedule.settle)
+        self._unsettled = Unsettled(around.schedule.settle)
         self._vanished = Vanished(
             self._store,
             volume.id,
@@ -97,6 +99,8 @@ class VolumeWorker:
             expecting=around.expecting,
         )
         self._samples: list[Sample] = []
+        self._sweep = around.schedule.sweep
+        self._swept: float | None = None
         self._next_sweep = 0.0
         self._scanning = False
         self._looking = False
@@ -184,6 +188,15 @@ class VolumeWorker:
     @property
     def scanning(self) -> bool:
         return self._scanning
+
+    def follow(self, schedule: ScheduleSettings) -> None:
+        """Go by other times from now on."""
+        with self._condition:
+            self._unsettled.wait(schedule.settle)
+            self._sweep = schedule.sweep
+            if self._swept is not None:
+                self._next_sweep = self._swept + schedule.sweep
+            self._condition.notify_all()
 
     def stop(self) -> None:
         with self._condition:
@@ -299,9 +312,10 @@ class VolumeWorker:
         started = time.monotonic()
         full = asked.get(b"", False)
         if full:
-            self._next_sweep = _NEVER
+            self._swept, self._next_sweep = None, _NEVER
             self._vanished.begin_full_scan(started)
-        changed, gone = self._scan(asked)
+        with self._around.stopwatch.measure("file_discovery"):
+            changed, gone = self._scan(asked)
         if self._stopping or not self._healthy():
             return  # what vanished with the volume is not gone, and all of it is scanned when it is back
         self._vanished.add(gone, full=full)
@@ -310,7 +324,7 @@ class VolumeWorker:
 
     def _finish_sweep(self, started: float, changed: bool) -> None:
         now = time.monotonic()
-        self._next_sweep = now + self._around.settings.schedule.sweep
+        self._swept, self._next_sweep = now, now + self._sweep
         self.volume.last_scan = time.time()
         with self._store.write() as tx:
             tx.volumes.put(self.volume)

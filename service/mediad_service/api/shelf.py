@@ -112,7 +112,7 @@ def _look(library: Library) -> View:
     with library.store.read() as tx:
         volumes: list[Volume] = list(tx.volumes)
         index = read_index(tx, {bytes.fromhex(volume.id) for volume in volumes})
-        placing = place(tx, index)
+        placing = place(tx, index, library.settings.duplicates.tiers)
         heads = Heads(tx, index, volumes)
         clusters = [heads.cluster(one) for one in placing.clusters]
         sequences = [heads.sequence(one) for one in placing.sequences]

@@ -81,7 +81,9 @@ class Comparison:
         self._report.unverified.append(Divergence("unverified", shown(os.fsencode(path)), why))
 
     def _absent_from_catalog(self, path: bytes) -> None:
-        if shown(path) not in self._excused:
+        if shown(path) in self._excused:
+            self._report.excused += 1
+        else:
             self._late.append(Divergence("not in the catalog", shown(path), "is on the disk, but not in the catalog"))
 
     def _entry(self, entry: Entry, seen: Seen) -> None:

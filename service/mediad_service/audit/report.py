@@ -17,7 +17,10 @@ class Divergence:
 
 @dataclass
 class Report:
-    """`listed` files are in the catalog, `seen` on the disk; `unverified` are there but could not be looked at."""
+    """`listed` files are in the catalog, `seen` on the disk; `unverified` are there but could not be looked at.
+
+    `excused` are on the disk and rightly not in the catalog: in quarantine, or the daemon cannot look at them.
+    """
 
     catalog: str
     generation: int | None = None
@@ -25,6 +28,7 @@ class Report:
     seen: int = 0
     hashed: int = 0
     pending: int = 0
+    excused: int = 0
     divergences: list[Divergence] = field(default_factory=list)
     unverified: list[Divergence] = field(default_factory=list)
 

@@ -16,12 +16,24 @@ VERBS = (
     *("volumes", "config", "models", "files", "types", "audit", "service", "doctor"),
 )
 
+_CLOSED_PIPE = 141
+"""Exit code where who read the output has heard enough (`| head`): that of a program which SIGPIPE ended."""
+
 
 def main() -> None:
     """The entry point of the command."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # names on disk are what they are
-    make_app(sys.argv[1:])(prog_name="mediad")
+    try:
+        try:
+            make_app(sys.argv[1:])(prog_name="mediad")
+        finally:
+            sys.stdout.flush()  # here, where it can be told that nobody reads it
+    except (BrokenPipeError, SystemExit) as ended:
+        if not isinstance(ended, BrokenPipeError) and not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing may be written there at exit either
+        sys.exit(_CLOSED_PIPE)
 
 
 def make_app(arguments: Sequence[str] = ()) -> typer.Typer:

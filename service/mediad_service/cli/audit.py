@@ -52,4 +52,5 @@ def _show(report: Report, *, fast: bool) -> None:
     print_table(("unverified", "file", ""), ((one.kind, one.path, one.text) for one in report.unverified))
     how = "by size and time" if fast else "by content"
     told = f"generation {report.generation}: {many(report.listed, 'file')} in the catalog, {report.seen:,} on the disk"
-    print_table((), [(f"{told}, compared {how}; {many(len(report.divergences), 'divergence')}",)])
+    apart = f" ({report.excused:,} of them cannot be taken in: see `mediad status`)" if report.excused else ""
+    print_table((), [(f"{told}{apart}, compared {how}; {many(len(report.divergences), 'divergence')}",)])

@@ -34,6 +34,8 @@ def clusters(
         done = {"renamed": rename[0], "name": rename[1] or None} if rename else {"reclustering": True}
         if as_json:
             print_json(done)
+        elif not session.quiet:
+            print_table((), [(outcome(rename),)])
     elif as_json:
         print_json(found)
     else:
@@ -41,6 +43,14 @@ def clusters(
 
 
 _NONE = "there are no clusters yet: they are made once enough files are embedded"
+
+
+def outcome(rename: tuple[str, str] | None) -> str:
+    """What was done, for people."""
+    if rename is None:
+        return "everything is clustered anew in the background: see mediad status"
+    cluster_id, name = rename
+    return f'cluster {cluster_id} is called "{name}"' if name else f"cluster {cluster_id} has its own name again"
 
 
 def _row(one: dict[str, Any]) -> tuple[object, ...]:

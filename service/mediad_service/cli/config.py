@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import typer
 
-from mediad.config import ConfigError
+from mediad.config import ConfigError, Locations, Problem, Settings
 from mediad_service.cli.session import FINDING, AsJson, Session, verb
 from mediad_service.cli.show import plain, print_json
 
@@ -16,19 +16,30 @@ app = typer.Typer(help="Check and show the settings.", no_args_is_help=True)
 @app.command()
 @verb
 def check(session: Session, *, as_json: AsJson = False) -> None:
-    """Say everything that is wrong with the configuration file, a line each; exit 1 if anything is."""
+    """Say everything that is wrong with the configuration file, a line each; exit 1 if anything is.
+
+    What cannot be used as things are now, as files of an encoder that are away, is a note, and no reason for exit 1.
+    """
+    problems: list[Problem] = []
+    notes: list[str] = []
     try:
-        session.settings(missing_ok=False)
-        problems = []
+        notes = _notes(session.settings(missing_ok=False), session.locations)
     except ConfigError as error:
         problems = list(error.problems)
     file = str(session.locations.config)
     if as_json:
-        print_json({"good": not problems, "file": file, "problems": [asdict(problem) for problem in problems]})
+        listed = [asdict(problem) for problem in problems]
+        print_json({"good": not problems, "file": file, "problems": listed, "notes": notes})
     else:
-        for line in [str(problem) for problem in problems] or [f"{file} is good"]:
+        for line in [str(problem) for problem in problems] or [f"{file} is good", *notes]:
             typer.echo(plain(line))
     raise typer.Exit(FINDING if problems else 0)
+
+
+def _notes(settings: Settings, locations: Locations) -> list[str]:
+    from mediad.encoders.known import doubts
+
+    return [f"note: encoder: {doubt}" for doubt in doubts(settings.encoder, locations.weights)]
 
 
 @app.command()

@@ -45,8 +45,10 @@ def once(
     could not be taken in (they are named), 3 if another run has the folder.
     """
     from mediad_service.cli.logs import configure
-    from mediad_service.cli.relocate import write_catalog
+    from mediad_service.cli.relocate import check_writable, write_catalog
 
+    if output not in (None, _STDOUT):
+        check_writable(output)
     session.locations = locations = places_for(session, directory)
     settings = _chosen(session, directory, {"min_cluster_size": min_cluster_size, "neighbors": neighbors}, encoder)
     configure("info" if session.verbose else "error")

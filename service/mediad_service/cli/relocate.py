@@ -9,9 +9,20 @@ from typing import Any
 
 import orjson
 
-from mediad_service.cli.session import fail
+from mediad_service.cli.session import USAGE, fail
 
 _REFERENCES = frozenset({"$schema", "preview", "preview_gif"})
+
+
+def check_writable(output: Path) -> None:
+    """End with what keeps `output` from being written, before hours of work are done for it."""
+    folder = output.absolute().parent
+    if not folder.is_dir():
+        fail(f"{output} cannot be written: there is no folder {folder}", USAGE)
+    if output.is_dir():
+        fail(f"{output} cannot be written: it is a folder", USAGE)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        fail(f"{output} cannot be written: nothing may be made in {folder}", USAGE)
 
 
 def write_catalog(source: Path, output: Path | None) -> None:

@@ -60,6 +60,8 @@ def run(
     settings = with_more(session, directories or [])
     console = Console(stderr=True) if on_terminal() else None
     configure(session.level, console)
+    if session.config is not None and not session.config.exists():
+        log.warning("there is no such configuration file; it is taken up once it is there", file=str(session.config))
     if not settings.volumes:
         log.warning(
             "nothing is watched yet", advice="mediad volumes add DIRECTORY", config=str(session.locations.config)

@@ -17,7 +17,7 @@ Count = Annotated[int, typer.Option("-n", "--count", min=1, max=10_000, help="Ho
 @verb
 def search(
     session: Session,
-    text: Annotated[str | None, typer.Argument(help="What to look for, in words.")] = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="What to look for, in words.")] = None,
     *,
     image: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Look for what resembles this picture instead.")
@@ -26,10 +26,11 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find files by what they show, best first: by words, or by any picture."""
-    if (text is None) == (image is None):
+    text = " ".join(words or ()).strip()
+    if bool(text) == (image is not None):
         fail("say what to look for: mediad search TEXT, or mediad search --image FILE", USAGE)
     with session.connect() as facts:
-        found = facts.search_text(text, count) if text is not None else facts.search_image(absolute(image or ""), count)
+        found = facts.search_text(text, count) if text else facts.search_image(absolute(image or ""), count)
     show_found(found, as_json=as_json)
 
 

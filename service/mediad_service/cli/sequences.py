@@ -10,7 +10,7 @@ from mediad_service.cli.show import print_json, print_table
 
 @verb
 def sequences(session: Session, *, as_json: AsJson = False) -> None:
-    """List sequences: render frames, bursts, timelapses, with the frames that lack."""
+    """List sequences: render frames, bursts, timelapses, and how many frames are missing."""
     with session.connect() as facts:
         found = facts.entries("sequences")
     if as_json:

@@ -43,6 +43,8 @@ def _facts(known: dict[str, Any]) -> Iterator[tuple[str, object]]:
     yield "config", known["config"]["file"]
     for problem in known["config"]["problems"]:
         yield "", problem
+    for table in known["config"]["next_start"]:
+        yield "", f"[{table}] was changed: that is in force at the next start"
     for loop, why in known.get("loops", {}).items():
         yield "failed", f"{loop}: {why}"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mediad.config import ConfigError, locate, volume_from
-from mediad_service.cli.session import AsJson, Session, verb
+from mediad_service.cli.session import USAGE, AsJson, Session, fail, verb
 from mediad_service.cli.show import print_json, print_table
 from mediad_service.client import FactsError, Found
 
@@ -61,6 +62,8 @@ def add(
     if flat:
         given["recursive"] = False
     volume = volume_from({"path": path, **given})
+    if os.path.exists(volume.path) and not os.path.isdir(volume.path):  # noqa: PTH110, PTH112 - Path's may raise
+        fail(f"{volume.path} is a file, not a folder: add the folder that it is in", USAGE)
     settings = add_volume(session.locations.config, volume, locations=session.locations)
     added = next(one for one in settings.volumes if one.path == volume.path)
     _done(session, {"added": added.name, "path": str(added.path)}, as_json=as_json)

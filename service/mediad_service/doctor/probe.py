@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 import warnings
+from importlib import metadata
 from typing import Any
 
 
@@ -18,12 +19,20 @@ def _graphics() -> str:
     return "Apple GPU (MPS)" if torch.backends.mps.is_available() else ""
 
 
+def _installed(name: str) -> str:
+    """The version of a package whose module does not tell it."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
 def _report(name: str) -> dict[str, Any]:
     try:
         module = importlib.import_module(name)
     except Exception as error:  # whatever keeps it from being imported is the answer
         return {"module": name, "error": f"{type(error).__name__}: {error}"}
-    answer = {"module": name, "version": str(getattr(module, "__version__", ""))}
+    answer = {"module": name, "version": str(getattr(module, "__version__", "") or _installed(name))}
     return answer | ({"graphics": _graphics()} if name == "torch" else {})
 
 

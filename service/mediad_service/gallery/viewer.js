@@ -27,8 +27,11 @@ function content(file) {
     Folder: file.filepath.slice(0, -file.filename.length - 1) || "/",
     Taken: file.captured && file.captured.replace("T", " "),
     Camera: file.camera,
+    Lens: file.lens,
     Size: [file.width ? `${file.width} × ${file.height}` : null, bytes(file.filesize)].filter(Boolean).join(", "),
     Changed: when(file.modified),
+    Rating: file.rating > 0 ? "★".repeat(file.rating) : file.rating && "rejected",
+    Keywords: file.keywords?.join(", "),
     Place: file.gps && `${file.gps.latitude.toFixed(5)}, ${file.gps.longitude.toFixed(5)}`,
     Volume: volume && (file.state === "offline" ? `${volume.name}, offline now` : volume.name),
   };
