@@ -71,14 +71,19 @@ class Daemon:
             self.process = subprocess.Popen(
                 [*prefix, *self.command("run")], stdout=log, stderr=log, env=self.environment, text=True
             )
-        self.until(lambda: self.run("status", "--json", check=False).returncode == 0 and self.answers(), 60)
+        self.until(self.answers, 60)
         return self
 
     def answers(self) -> bool:
         """Whether the daemon itself answers (and not the store in its place)."""
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()[-4000:]
-        return bool(self.status()["state"] != "stopped")
+        return self.said("state") not in (None, "stopped")
+
+    def said(self, key: str) -> Any:
+        """A field of `status`; None while there is none, as there is no store while a damaged one is exchanged."""
+        done = self.run("status", "--json", check=False)
+        return json.loads(done.stdout)[key] if done.returncode == 0 else None
 
     def run(self, *arguments: object, check: bool = True, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """One command; its output is in the failure's text."""

@@ -141,6 +141,13 @@ def test_a_directory_that_holds_the_state_is_refused(command: Command) -> None:
     assert b"state directory" in done.stderr
 
 
+def test_a_file_is_no_folder_to_watch(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("no folder")
+    done = command("run", tmp_path / "note.txt")
+    assert done.returncode == 2
+    assert b"is a file" in done.stderr
+
+
 def test_a_stale_socket_is_no_daemon(command: Command, tmp_path: Path) -> None:
     pictures(tmp_path / "library", ["a.jpg"])
     with running(command, tmp_path / "library") as process:

@@ -9,11 +9,14 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.engine.conftest import Running, draw, files_of
 
+from mediad.ingest.recorder import Recorder
 from mediad.store.work import WorkItem
 
 Start = Callable[..., Running]
@@ -97,6 +100,34 @@ def test_two_names_are_swapped(start: Start, volume: Path) -> None:
     assert after[str(a)]["id"] == before[str(b)]["id"]
     assert after[str(b)]["id"] == before[str(a)]["id"]
     assert running.counters()["decodes"] == 6
+
+
+@pytest.mark.parametrize("order", list(permutations("abc")), ids="".join)
+def test_three_names_go_round_in_one_batch(
+    start: Start, volume: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[str, ...]
+) -> None:
+    first = start(volume)
+    before = files_of(first.sync())
+    first.engine.stop()
+    a, b, c = (volume / "trip" / f"picture-{letter}.png" for letter in "abc")
+    a.rename(aside := volume / "trip" / "aside.tmp")
+    b.rename(a)
+    c.rename(b)
+    aside.rename(c)
+    gather = Recorder._gather
+
+    def gather_all(self: Recorder, batch: list[Any], _until: float) -> bool:
+        last = gather(self, batch, time.monotonic() + 0.5)
+        batch.sort(key=lambda outcome: order.index(os.fsdecode(outcome[0].path)[-5]))
+        return last
+
+    monkeypatch.setattr(Recorder, "_gather", gather_all)
+    second = start(volume)
+    after = files_of(second.sync())
+    for place, was in ((a, b), (b, c), (c, a)):
+        assert after[str(place)]["content_id"] == before[str(was)]["content_id"]
+        assert after[str(place)]["id"] == before[str(was)]["id"]
+    assert types(second)["changed"] == types(second)["missing"] == 0
 
 
 def test_same_size_and_restored_times_do_not_hide_a_change(start: Start, volume: Path) -> None:

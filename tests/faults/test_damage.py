@@ -116,7 +116,7 @@ def test_damage_that_nobody_knew_of_is_met_and_mended_while_running(begin: Calla
     assert daemon.stop() == 0
     damage.flip_bits(store_of(daemon), 200)
     process = begin().process
-    daemon.until(lambda: bool(daemon.status()["recovered"]), 60)
+    daemon.until(lambda: bool(daemon.said("recovered")), 60)
     daemon.until(daemon.answers, 30)
     after = audited(daemon)
     assert process is not None

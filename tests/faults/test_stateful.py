@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import hypothesis
@@ -40,9 +41,9 @@ class Sequences:
         own = {"nursery": socket, "base": base, "planted": bug, "sequences": 0, "found": []}
         self.machine: type[Machine] = type("Sequence", (Machine,), own)
 
-    def run(self, more: int = 0) -> None:
+    def run(self, more: int = 0, seed: int = _SEED) -> None:
         """The few that are always the same, or so many others."""
-        machine = self.machine if more else hypothesis.seed(_SEED)(self.machine)
+        machine = self.machine if more else hypothesis.seed(seed)(self.machine)
         shrink = (hypothesis.Phase.shrink,) if more else ()
         settings = hypothesis.settings(
             max_examples=more or _FEW,
@@ -66,8 +67,12 @@ def test_whatever_happens_the_daemon_is_right(socket: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("bug", BUGS)
 def test_it_finds(bug: str, socket: Path, tmp_path: Path) -> None:
     sequences = Sequences(socket, tmp_path, bug)
-    with pytest.raises((AssertionError, Flaky)):
-        sequences.run()
+    for seed in range(_SEED, _SEED + 3):  # on a busy machine what must happen at one moment may not, the first time
+        with suppress(AssertionError, Flaky):
+            sequences.run(seed=seed)
+        if sequences.machine.found:
+            break
+    assert sequences.machine.found, "it was never found"
     first = sequences.machine.found[0]
     assert re.search(BUGS[bug].symptom, first), first
     print(f"{bug}: found in sequence {sequences.machine.sequences - 1}: {first}")  # the last one was a repetition

@@ -101,6 +101,7 @@ def _record_file(tx: Transaction, key: bytes, content_id: ContentId, stat: Stat,
     source = _moved_from(tx, before, content_id, stat, left) if before.content_id != content_id else None
     if source is not None:
         _record_move(tx, source, file, content_id, before)
+        _note_departure(tx, before, left)
         return
     file.content_id = content_id
     tx.files.put(file)
@@ -172,6 +173,14 @@ def _record_move(tx: Transaction, source: File, target: File, content_id: Conten
         tx.files.put(File(file_id, source.volume, source.relpath, queued.seen or source.stat, first_seen=now))
     if queued is not None:
         tx.work.put(queued)
+
+
+def _note_departure(tx: Transaction, before: File, left: Departed) -> None:
+    """What stood there `before` may be parked by now, and not stand there either: a job of this batch may find it."""
+    parked = tx.files.by_id(before.id)
+    if parked is not None and before.content_id in left:
+        others = [file for file in left[before.content_id] if file.id != before.id]
+        left[before.content_id] = [*others, parked]
 
 
 def _waits_elsewhere(tx: Transaction, file: File) -> bool:

@@ -41,7 +41,11 @@ def run(
     session: Session,
     directories: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[DIRECTORY]...", help="Folders to watch beside the volumes in the configuration file."),
+        typer.Argument(
+            metavar="[DIRECTORY]...",
+            file_okay=False,
+            help="Folders to watch beside the volumes in the configuration file.",
+        ),
     ] = None,
 ) -> None:
     """Run the daemon in the foreground until SIGTERM or Ctrl-C.
