@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,10 +82,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         engine.stop()
 
 
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Path]:
+@contextmanager
+def mounted_at(point: Path) -> Iterator[Path]:
     """A file system of its own, as a drive would be; needs root, and permission to mount."""
-    point = tmp_path / "drive"
     point.mkdir()
     done = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", point], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -92,3 +92,9 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
     yield point
     while subprocess.run(["mountpoint", "-q", point], check=False).returncode == 0:
         subprocess.run(["umount", "--lazy", point], check=True)
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Path]:
+    with mounted_at(tmp_path / "drive") as point:
+        yield point

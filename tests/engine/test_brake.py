@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.conftest import Running, draw, files_of
+from tests.engine.conftest import Running, draw, files_of, mounted_at
 from tests.engine.pipe import until
 
 from mediad.engine import EngineError
@@ -155,14 +155,8 @@ def test_suspects_are_remembered_over_a_restart(start: Start, volume: Path, monk
 @pytest.fixture
 def nested(volume: Path) -> Iterator[Path]:
     """A drive mounted inside the volume."""
-    point = volume / "stick"
-    point.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", point], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"needs to mount: {done.stderr.strip()}")
-    yield point
-    while subprocess.run(["mountpoint", "-q", point], check=False).returncode == 0:
-        subprocess.run(["umount", "--lazy", point], check=True)
+    with mounted_at(volume / "stick") as point:
+        yield point
 
 
 def test_a_drive_inside_the_volume_that_is_unplugged_is_not_an_emptied_folder(

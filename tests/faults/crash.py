@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 import psutil
+import pytest
 from tests.engine.conftest import draw
 from tests.faults.host import known, make_engine
 
@@ -38,6 +39,15 @@ def film(path: Path, seed: int) -> Path:
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def need_strace() -> None:
+    """Skip where processes cannot be traced."""
+    if shutil.which("strace") is None:
+        pytest.skip("needs Debian's package strace")
+    done = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"needs leave to trace processes: {done.stderr.strip()}")
 
 
 @dataclass

@@ -11,7 +11,6 @@ import os
 import random
 import re
 import shutil
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.conftest import draw
-from tests.faults.crash import Acknowledged, Host, check_feed, check_restart, film, session
+from tests.faults.crash import Acknowledged, Host, check_feed, check_restart, film, need_strace, session
 from tests.faults.host import known, make_engine
 
 from mediad_service.audit import audit
@@ -34,11 +33,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(7200 if ALL else 180)]
 
 @pytest.fixture(scope="module", autouse=True)
 def strace() -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("needs strace")
-    done = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"needs leave to trace processes: {done.stderr.strip()}")
+    need_strace()
 
 
 def _tracing(output: Path | str, *expressions: str) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.faults import power
-from tests.faults.crash import Acknowledged, Host, check_restart, session
+from tests.faults.crash import Acknowledged, Host, check_restart, need_strace, session
 
 STEP = 1 if os.environ.get("MEDIAD_FAULTS") == "all" else 151
 _SCRIPT = """
@@ -37,11 +37,7 @@ if len(sys.argv) > 2:
 
 @pytest.fixture(scope="module", autouse=True)
 def strace() -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("needs strace")
-    done = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"needs leave to trace processes: {done.stderr.strip()}")
+    need_strace()
 
 
 def _script(home: Path, *arguments: str) -> power.Disk:

@@ -62,6 +62,20 @@ def test_every_preview_is_a_picture(page: Page) -> None:
     assert page.tab.locator(".blank").count() == 0
 
 
+def test_folders_are_named_by_their_volumes_also_where_the_status_comes_late(page: Page) -> None:
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.tab.route("**/api/events", hold)
+    page.tab.reload()
+    page.wait("[...document.querySelectorAll('.card .folder')].some((one) => one.textContent.startsWith('/'))")
+    held[0].continue_()
+    page.wait("[...document.querySelectorAll('.card .folder')].every((one) => !one.textContent.startsWith('/'))")
+    page.tab.unroute("**/api/events")
+
+
 def test_words_find_what_they_say(page: Page) -> None:
     page.tab.fill("#words", "sunflower")
     page.tab.keyboard.press("Enter")
@@ -128,7 +142,7 @@ def test_what_comes_appears_by_itself(page: Page, engine: Engine, library: Path,
     new.parent.mkdir()
     new.write_bytes((shared / "media" / "labelled" / "umbrella" / "image_0001.jpg").read_bytes())
     count = engine.status()["assets"]["images"] + 1
-    page.wait(f"document.querySelector('.facts').textContent.startsWith('{count} images')")
+    page.wait(f"document.querySelector('.facts')?.textContent.startsWith('{count} images')")
     new.unlink()
     engine.sync(timeout=60)
 

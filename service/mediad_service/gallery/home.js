@@ -68,8 +68,9 @@ function title(part, total, all = null) {
 function keep(part, entries, key, makeCard) {
   const grid = part.querySelector(".grid");
   const there = new Map([...grid.children].map((card) => [card.dataset.key, card]));
+  const volumes = status?.volumes.map(({ name, path }) => [name, path]); // cards name folders by their volumes
   entries.forEach((entry, at) => {
-    const text = JSON.stringify(entry);
+    const text = JSON.stringify([entry, volumes]);
     let card = there.get(key(entry));
     if (!card || (card.said !== text && !card.querySelector("input"))) {
       const fresh = makeCard(entry);
