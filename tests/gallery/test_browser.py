@@ -70,9 +70,10 @@ def test_folders_are_named_by_their_volumes_also_where_the_status_comes_late(pag
 
     page.tab.route("**/api/events", hold)
     page.tab.reload()
-    page.wait("[...document.querySelectorAll('.card .folder')].some((one) => one.textContent.startsWith('/'))")
+    page.tab.wait_for_selector(".card .folder")
+    folders = page.tab.locator(".card .folder").all_inner_texts()
+    assert not [folder for folder in folders if folder.startswith("/")]
     held[0].continue_()
-    page.wait("[...document.querySelectorAll('.card .folder')].every((one) => !one.textContent.startsWith('/'))")
     page.tab.unroute("**/api/events")
 
 

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { clusterCard, fileCard, sequenceCard, videoCard } from "./cards.js";
 import { count, el } from "./dom.js";
-import { status, troubles } from "./live.js";
+import { known, status, troubles } from "./live.js";
 
 const FEW = 12; // of what stands below the clusters
 const STEP = 60; // clusters at a time
@@ -32,6 +32,7 @@ export function home() {
   parts.clusters.append(end);
 
   page.refresh = async () => {
+    await known(); // cards name folders by their volumes
     const overview = await get("/api/overview");
     const { totals } = overview;
     const [videos, rest] = await Promise.all([some("videos", totals.videos), some("unclustered", totals.unclustered)]);
@@ -68,9 +69,8 @@ function title(part, total, all = null) {
 function keep(part, entries, key, makeCard) {
   const grid = part.querySelector(".grid");
   const there = new Map([...grid.children].map((card) => [card.dataset.key, card]));
-  const volumes = status?.volumes.map(({ name, path }) => [name, path]); // cards name folders by their volumes
   entries.forEach((entry, at) => {
-    const text = JSON.stringify([entry, volumes]);
+    const text = JSON.stringify(entry);
     let card = there.get(key(entry));
     if (!card || (card.said !== text && !card.querySelector("input"))) {
       const fresh = makeCard(entry);

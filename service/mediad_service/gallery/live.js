@@ -12,6 +12,11 @@ const $ = (id) => document.getElementById(id);
 /** The latest status; null before the first. */
 export let status = null;
 
+/** Ask for the first status where nobody has told it yet. */
+export async function known() {
+  if (status === null) take(await get("/api/status"));
+}
+
 /** Begin to listen; `changed` is called when there is something new to show. */
 export function start(changed) {
   listen({
